@@ -1,0 +1,102 @@
+// One postback in the form in which it travels: mapped and checked on the connection's core, then
+// through lane, batch and store. Flat: all text stands in one buffer, fields are offsets into it,
+// so the object is reused without allocation and can be written to a journal as it is.
+//
+// Either a conversion (reason == none: a row of partner_conversions) or a quarantined postback
+// (a row of postback_quarantine).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "postback/decimal.h"
+#include "postback/reason.h"
+
+namespace postback {
+
+enum class Field : uint8_t {
+  conversion_id,     // 1 to 255 bytes of UTF-8 without control bytes, when reason == none.
+  offer_id,          // At most 50 characters.
+  offer_name,        //
+  media_id,          // At most 255 characters, like sub_id and click_id.
+  sub_id,            //
+  click_id,          //
+  processing_error,  // Why the row needs a person; several notes are joined by "; ".
+  raw_data,          // One JSON object: every parameter as it came plus the mapped names.
+  request_headers,   // One JSON object.
+  request_ip,        // At most 45 characters.
+  // Quarantine only:
+  fault_field,    // The parameter at fault, if one is.
+  fault_message,  // For a person, in English.
+  method,         // "GET", "POST".
+  target,         // Request target as it came (printable ASCII).
+  body,           // Request body as it came: any bytes.
+  kCount,
+};
+
+class Conversion {
+ public:
+  // The text, or an empty view when absent. Valid until the next set() or clear().
+  std::string_view text(Field field) const {
+    const Span& span = spans_[static_cast<size_t>(field)];
+    return span.offset == kAbsent ? std::string_view()
+                                  : std::string_view(bytes_).substr(span.offset, span.size);
+  }
+  bool has(Field field) const { return spans_[static_cast<size_t>(field)].offset != kAbsent; }
+  // Copies `value`; an empty value is present. Setting a field again wastes its old bytes.
+  // `value` must not point into this object, except where it is the text of a field.
+  void set(Field field, std::string_view value) {
+    begin(field);
+    bytes_.append(value);
+    end(field);
+  }
+  // Builds a field in place: begin(), append to buffer(), end(). Never nested. Views taken before
+  // are invalid after.
+  void begin(Field field) {
+    spans_[static_cast<size_t>(field)].offset = static_cast<uint32_t>(bytes_.size());
+  }
+  std::string* buffer() { return &bytes_; }
+  void end(Field field) {
+    Span& span = spans_[static_cast<size_t>(field)];
+    span.size = static_cast<uint32_t>(bytes_.size()) - span.offset;
+  }
+  void unset(Field field) { spans_[static_cast<size_t>(field)].offset = kAbsent; }
+  size_t byte_count() const { return bytes_.size(); }
+
+  // Forgets everything. Keeps the buffer, unless one large postback made it huge.
+  void clear() {
+    spans_.fill(Span{});
+    if (bytes_.capacity() > kBufferBytesKept) std::string().swap(bytes_);
+    bytes_.clear();
+    id = 0;
+    partner_id = 0;
+    received_at_us = 0;
+    reason = Reason::none;
+    conversion_datetime_us.reset();
+    usd_sale_amount.reset();
+    usd_earning.reset();
+  }
+
+  int64_t id = 0;  // Made by the lane: grows with time, unique. Row id of either table.
+  int32_t partner_id = 0;
+  int64_t received_at_us = 0;  // Microseconds since the Unix epoch, UTC. Also created_at.
+  Reason reason = Reason::none;
+  std::optional<int64_t> conversion_datetime_us;  // As received_at_us.
+  std::optional<Decimal> usd_sale_amount;
+  std::optional<Decimal> usd_earning;
+
+ private:
+  static constexpr uint32_t kAbsent = UINT32_MAX;
+  static constexpr size_t kBufferBytesKept = 16 * 1024;
+  struct Span {
+    uint32_t offset = kAbsent;
+    uint32_t size = 0;
+  };
+  std::array<Span, static_cast<size_t>(Field::kCount)> spans_{};
+  std::string bytes_;
+};
+
+}  // namespace postback
