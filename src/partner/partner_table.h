@@ -1,0 +1,42 @@
+// An immutable snapshot of the registry: all partners, found by endpoint path. The registry makes
+// a new one when something changed and hands it to every core; shared by all threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conversion/mapping.h"
+#include "postback/partner.h"
+
+namespace postback::partner {
+
+struct PartnerEntry {
+  Partner partner;
+  std::shared_ptr<const conversion::Mapping> mapping;
+};
+
+class PartnerTable {
+ public:
+  PartnerTable(std::vector<std::shared_ptr<const PartnerEntry>> entries, uint64_t version);
+  ~PartnerTable();
+  PartnerTable(const PartnerTable&) = delete;
+  PartnerTable& operator=(const PartnerTable&) = delete;
+
+  // `endpoint_path` as in the request behind "/partner": "/involve/event". Exact; active and
+  // inactive partners. nullptr when unknown.
+  const PartnerEntry* find(std::string_view endpoint_path) const;
+  // Ordered by partner id. An entry that did not change is the same object as in the table before.
+  const std::vector<std::shared_ptr<const PartnerEntry>>& entries() const { return entries_; }
+  uint64_t version() const { return version_; }  // Grows with every change; starts at 1.
+
+ private:
+  struct Index;
+  std::vector<std::shared_ptr<const PartnerEntry>> entries_;
+  std::unique_ptr<Index> index_;
+  uint64_t version_;
+};
+
+}  // namespace postback::partner

@@ -1,0 +1,129 @@
+#include "store/schema.h"
+
+namespace postback::store {
+namespace {
+
+// conversion_id is part of every unique key of the conversions, so that the table can later be
+// distributed by it. postback_stats: one row per minute and writer, so that writers never wait for
+// each other's row locks; fillfactor leaves room for updates in place (HOT).
+constexpr const char* kPostgres[] = {R"sql(
+CREATE TABLE IF NOT EXISTS partner_conversions (
+  id bigint NOT NULL,
+  partner_id integer NOT NULL,
+  conversion_id varchar(255) NOT NULL,
+  offer_id varchar(50),
+  offer_name text,
+  conversion_datetime timestamptz,
+  usd_sale_amount numeric,
+  usd_earning numeric,
+  media_id varchar(255),
+  sub_id varchar(255),
+  click_id varchar(255),
+  is_processed boolean NOT NULL DEFAULT false,
+  is_duplicate boolean NOT NULL DEFAULT false,
+  processing_error text,
+  raw_data json,
+  request_headers json,
+  request_ip varchar(45),
+  received_at timestamptz NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (id, conversion_id)
+);
+CREATE UNIQUE INDEX IF NOT EXISTS partner_conversions_once
+  ON partner_conversions (conversion_id, partner_id) WHERE NOT is_duplicate;
+CREATE TABLE IF NOT EXISTS postback_quarantine (
+  id bigint NOT NULL PRIMARY KEY,
+  partner_id integer NOT NULL,
+  received_at timestamptz NOT NULL,
+  reason varchar(50) NOT NULL,
+  field text,
+  message text NOT NULL,
+  conversion_id varchar(255),
+  method varchar(10),
+  target text,
+  raw_data json,
+  request_headers json,
+  body bytea,
+  request_ip varchar(45),
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS postback_stats (
+  partner_id integer NOT NULL,
+  minute timestamptz NOT NULL,
+  writer bigint NOT NULL,
+  conversion_count bigint NOT NULL DEFAULT 0,
+  duplicate_count bigint NOT NULL DEFAULT 0,
+  quarantined_count bigint NOT NULL DEFAULT 0,
+  sale_amount numeric NOT NULL DEFAULT 0,
+  earning numeric NOT NULL DEFAULT 0,
+  first_conversion_at timestamptz,
+  last_conversion_at timestamptz,
+  PRIMARY KEY (partner_id, minute, writer)
+) WITH (fillfactor = 50);
+)sql"};
+
+// SQLite: decimals are exact text; times are ISO 8601 UTC text with six decimals, which sorts by
+// time. `id` is the rowid, so rows are appended in order and paged by it.
+constexpr const char* kSqlite[] = {R"sql(
+CREATE TABLE IF NOT EXISTS partner_conversions (
+  id INTEGER PRIMARY KEY,
+  partner_id INTEGER NOT NULL,
+  conversion_id TEXT NOT NULL,
+  offer_id TEXT,
+  offer_name TEXT,
+  conversion_datetime TEXT,
+  usd_sale_amount TEXT,
+  usd_earning TEXT,
+  media_id TEXT,
+  sub_id TEXT,
+  click_id TEXT,
+  is_processed INTEGER NOT NULL DEFAULT 0,
+  is_duplicate INTEGER NOT NULL DEFAULT 0,
+  processing_error TEXT,
+  raw_data TEXT,
+  request_headers TEXT,
+  request_ip TEXT,
+  received_at TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS partner_conversions_once
+  ON partner_conversions (conversion_id, partner_id) WHERE is_duplicate = 0;
+CREATE TABLE IF NOT EXISTS postback_quarantine (
+  id INTEGER PRIMARY KEY,
+  partner_id INTEGER NOT NULL,
+  received_at TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  field TEXT,
+  message TEXT NOT NULL,
+  conversion_id TEXT,
+  method TEXT,
+  target TEXT,
+  raw_data TEXT,
+  request_headers TEXT,
+  body BLOB,
+  request_ip TEXT,
+  created_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS postback_stats (
+  partner_id INTEGER NOT NULL,
+  minute TEXT NOT NULL,
+  writer INTEGER NOT NULL,
+  conversion_count INTEGER NOT NULL DEFAULT 0,
+  duplicate_count INTEGER NOT NULL DEFAULT 0,
+  quarantined_count INTEGER NOT NULL DEFAULT 0,
+  sale_amount TEXT NOT NULL DEFAULT '0',
+  earning TEXT NOT NULL DEFAULT '0',
+  first_conversion_at TEXT,
+  last_conversion_at TEXT,
+  PRIMARY KEY (partner_id, minute, writer)
+) WITHOUT ROWID;
+)sql"};
+
+}  // namespace
+
+std::span<const char* const> postgres_migrations() { return kPostgres; }
+std::span<const char* const> sqlite_migrations() { return kSqlite; }
+
+}  // namespace postback::store
