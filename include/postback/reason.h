@@ -24,18 +24,30 @@ enum class Reason : uint8_t {
 
 constexpr std::string_view reason_name(Reason reason) {
   switch (reason) {
-    case Reason::none: return "none";
-    case Reason::unsupported_media_type: return "unsupported_media_type";
-    case Reason::invalid_json: return "invalid_json";
-    case Reason::json_not_object: return "json_not_object";
-    case Reason::duplicate_key: return "duplicate_key";
-    case Reason::too_many_parameters: return "too_many_parameters";
-    case Reason::parameter_too_long: return "parameter_too_long";
-    case Reason::conversion_id_missing: return "conversion_id_missing";
-    case Reason::conversion_id_invalid: return "conversion_id_invalid";
-    case Reason::conversion_id_macro: return "conversion_id_macro";
-    case Reason::amount_invalid: return "amount_invalid";
-    case Reason::database_refused: return "database_refused";
+    case Reason::none:
+      return "none";
+    case Reason::unsupported_media_type:
+      return "unsupported_media_type";
+    case Reason::invalid_json:
+      return "invalid_json";
+    case Reason::json_not_object:
+      return "json_not_object";
+    case Reason::duplicate_key:
+      return "duplicate_key";
+    case Reason::too_many_parameters:
+      return "too_many_parameters";
+    case Reason::parameter_too_long:
+      return "parameter_too_long";
+    case Reason::conversion_id_missing:
+      return "conversion_id_missing";
+    case Reason::conversion_id_invalid:
+      return "conversion_id_invalid";
+    case Reason::conversion_id_macro:
+      return "conversion_id_macro";
+    case Reason::amount_invalid:
+      return "amount_invalid";
+    case Reason::database_refused:
+      return "database_refused";
   }
   return "none";
 }
@@ -43,9 +55,12 @@ constexpr std::string_view reason_name(Reason reason) {
 // The status of a refusal (a partner with on_invalid=refuse).
 constexpr int reason_http_status(Reason reason) {
   switch (reason) {
-    case Reason::unsupported_media_type: return 415;
-    case Reason::invalid_json: return 400;
-    default: return 422;
+    case Reason::unsupported_media_type:
+      return 415;
+    case Reason::invalid_json:
+      return 400;
+    default:
+      return 422;
   }
 }
 

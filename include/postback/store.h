@@ -45,12 +45,11 @@ struct Batch : Message {
   BatchResult result = BatchResult::pending;
   std::string error;  // result other than committed: what the database said, for log and health.
 
-  bool empty() const {
-    return conversions.empty() && quarantined.empty() && duplicate_count == 0;
-  }
+  bool empty() const { return conversions.empty() && quarantined.empty() && duplicate_count == 0; }
 };
 
-// Statistics of a partner since a point in time, exact: kept in table postback_stats as rows come in.
+// Statistics of a partner since a point in time, exact: kept in table postback_stats as rows come
+// in.
 struct StoreStats {
   int64_t conversion_count = 0;
   int64_t duplicate_count = 0;
@@ -78,9 +77,9 @@ struct StoreRead : Message {
   enum class Kind : uint8_t { stats, conversions };
   Kind kind = Kind::stats;
   int32_t partner_id = 0;
-  int64_t since_us = 0;             // stats: from the minute that holds this time on.
-  int32_t limit = 10;               // conversions: at most 1000 rows, newest (highest id) first,
-  int64_t before_id = INT64_MAX;    // with ids below this one.
+  int64_t since_us = 0;           // stats: from the minute that holds this time on.
+  int32_t limit = 10;             // conversions: at most 1000 rows, newest (highest id) first,
+  int64_t before_id = INT64_MAX;  // with ids below this one.
   // Result:
   bool ok = false;
   std::string error;
@@ -109,17 +108,22 @@ enum class StoreState : uint8_t {
   idle,        // No connection; one is made at need.
   connecting,  // Resolving, connecting, creating the database, migrating.
   up,
-  down,  // The last attempt failed; the next follows after a back-off. submit() is refused.
+  down,          // The last attempt failed; the next follows after a back-off. submit() is refused.
   schema_wrong,  // Needs a person (missing unique index, newer schema); tried again every 5 s.
 };
 
 constexpr const char* store_state_name(StoreState state) {
   switch (state) {
-    case StoreState::idle: return "idle";
-    case StoreState::connecting: return "connecting";
-    case StoreState::up: return "up";
-    case StoreState::down: return "down";
-    case StoreState::schema_wrong: return "schema_wrong";
+    case StoreState::idle:
+      return "idle";
+    case StoreState::connecting:
+      return "connecting";
+    case StoreState::up:
+      return "up";
+    case StoreState::down:
+      return "down";
+    case StoreState::schema_wrong:
+      return "schema_wrong";
   }
   return "down";
 }

@@ -14,7 +14,6 @@ namespace postback::base {
 
 }  // namespace postback::base
 
-#define CHECK(condition) \
-  (static_cast<bool>(condition) \
-       ? static_cast<void>(0) \
-       : ::postback::base::check_failed(__FILE__, __LINE__, #condition))
+#define CHECK(condition)                               \
+  (static_cast<bool>(condition) ? static_cast<void>(0) \
+                                : ::postback::base::check_failed(__FILE__, __LINE__, #condition))

@@ -18,13 +18,26 @@ constexpr std::array<bool, 256> kPlain = make_plain_table();
 
 void append_escaped_ascii(std::string* out, unsigned char c) {
   switch (c) {
-    case '"': out->append("\\\""); return;
-    case '\\': out->append("\\\\"); return;
-    case '\n': out->append("\\n"); return;
-    case '\r': out->append("\\r"); return;
-    case '\t': out->append("\\t"); return;
-    case '\0': out->append("\xEF\xBF\xBD"); return;
-    default: break;
+    case '"':
+      out->append("\\\"");
+      return;
+    case '\\':
+      out->append("\\\\");
+      return;
+    case '\n':
+      out->append("\\n");
+      return;
+    case '\r':
+      out->append("\\r");
+      return;
+    case '\t':
+      out->append("\\t");
+      return;
+    case '\0':
+      out->append("\xEF\xBF\xBD");
+      return;
+    default:
+      break;
   }
   constexpr char kHex[] = "0123456789abcdef";
   const char escape[] = {'\\', 'u', '0', '0', kHex[c >> 4], kHex[c & 15]};

@@ -52,9 +52,9 @@ std::string masked_url(std::string_view url);
 #define LOG_INFO(area, message) POSTBACK_LOG(info, area, message)
 #define LOG_WARNING(area, message) POSTBACK_LOG(warning, area, message)
 #define LOG_ERROR(area, message) POSTBACK_LOG(error, area, message)
-#define POSTBACK_LOG(level, area, message)                                            \
-  do {                                                                                \
-    if (::postback::base::log_enabled(::postback::base::LogLevel::level)) {           \
+#define POSTBACK_LOG(level, area, message)                                              \
+  do {                                                                                  \
+    if (::postback::base::log_enabled(::postback::base::LogLevel::level)) {             \
       ::postback::base::log_line(::postback::base::LogLevel::level, (area), (message)); \
-    }                                                                                 \
+    }                                                                                   \
   } while (false)

@@ -1,7 +1,7 @@
 // Settings of postbackd and postbackctl. Each is an environment variable (PORT), a flag (--port)
-// and a key of the optional --config FILE (lines `PORT=8000` or `port = 8000`, # comments): flag beats
-// environment beats file beats default. A wrong value is an error whose one-line message says what
-// is wrong and what would be right.
+// and a key of the optional --config FILE (lines `PORT=8000` or `port = 8000`, # comments): flag
+// beats environment beats file beats default. A wrong value is an error whose one-line message says
+// what is wrong and what would be right.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +16,19 @@ namespace postback::base {
 enum class IoEngine : uint8_t { automatic, io_uring, epoll };
 
 struct Settings {
-  std::string host = "127.0.0.1";                      // HOST: an IP address to listen on.
-  int port = 8000;                                     // PORT: 0 (any free port) to 65535.
+  std::string host = "127.0.0.1";                       // HOST: an IP address to listen on.
+  int port = 8000;                                      // PORT: 0 (any free port) to 65535.
   std::string database_url = "sqlite:data/control.db";  // DATABASE_URL: the control database.
-  std::string data_dir = "data";                       // DATA_DIR
+  std::string data_dir = "data";                        // DATA_DIR
   int cores = 0;  // CORES: 1 to 256, or 0: as many as the CPUs the process may use.
-  IoEngine io_engine = IoEngine::automatic;            // IO_ENGINE: auto, io_uring, epoll.
-  LogLevel log_level = LogLevel::info;                 // LOG_LEVEL: DEBUG, INFO, WARNING, ERROR.
-  LogFormat log_format = LogFormat::text;              // LOG_FORMAT: text, json; json by default
-                                                       // on Cloud Run (K_SERVICE is set).
-  std::string log_file = "logs/postback.log";          // LOG_FILE: a path, or "-" for none.
-  bool log_postbacks = false;           // LOG_POSTBACKS: one line per postback at INFO (true/false).
-  int64_t dedupe_ids_max = 10'000'000;  // DEDUPE_IDS_MAX: ids kept in memory by the process, 1000 on.
+  IoEngine io_engine = IoEngine::automatic;    // IO_ENGINE: auto, io_uring, epoll.
+  LogLevel log_level = LogLevel::info;         // LOG_LEVEL: DEBUG, INFO, WARNING, ERROR.
+  LogFormat log_format = LogFormat::text;      // LOG_FORMAT: text, json; json by default
+                                               // on Cloud Run (K_SERVICE is set).
+  std::string log_file = "logs/postback.log";  // LOG_FILE: a path, or "-" for none.
+  bool log_postbacks = false;  // LOG_POSTBACKS: one line per postback at INFO (true/false).
+  int64_t dedupe_ids_max =
+      10'000'000;  // DEDUPE_IDS_MAX: ids kept in memory by the process, 1000 on.
 };
 
 struct SettingsResult {
@@ -37,9 +38,9 @@ struct SettingsResult {
   bool version = false;                // --version stood anywhere.
 };
 
-// `environment`: "NAME=value" entries. Flags are `--name value` or `--name=value`; an unknown flag is an
-// error unless listed in `own_flags` (with its leading dashes; then it is passed on in `arguments`,
-// and its value, if any, too). `--` ends the flags.
+// `environment`: "NAME=value" entries. Flags are `--name value` or `--name=value`; an unknown flag
+// is an error unless listed in `own_flags` (with its leading dashes; then it is passed on in
+// `arguments`, and its value, if any, too). `--` ends the flags.
 Result<SettingsResult> read_settings(const std::vector<std::string>& command_line,
                                      const std::vector<std::string>& environment,
                                      const std::vector<std::string>& own_flags);

@@ -34,7 +34,8 @@ Civil civil_from_days(int64_t days) {
   const auto day_of_era = static_cast<unsigned>(shifted - era * kDaysPerEra);
   const unsigned year_of_era =
       (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  const unsigned day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const unsigned day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const unsigned month_from_march = (5 * day_of_year + 2) / 153;
   Civil civil{};
   civil.day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
