@@ -36,8 +36,10 @@ enum class BatchResult : uint8_t {
 struct Batch : Message {
   std::vector<BatchRow> conversions;           // reason == none; sorted by conversion_id, distinct.
   std::vector<const Conversion*> quarantined;  // reason != none.
-  // Repeats recognised in memory since the last batch, to be added to the statistics.
+  // Repeats recognised in memory since the last batch, to be added to the statistics of
+  // partner_id (named here because a batch may hold nothing else).
   int64_t duplicate_count = 0;
+  int32_t partner_id = 0;
   int64_t duplicates_at_us = 0;  // The time under which duplicate_count is filed.
   // Every id is believed new (the lane's set is complete for it): a plain INSERT may be tried
   // first. Only a hint; the unique index decides.
