@@ -1,0 +1,74 @@
+#include "base/database_url.h"
+
+#include <algorithm>
+
+namespace postback::base {
+namespace {
+
+constexpr std::string_view kSqlite = "sqlite:";
+constexpr std::string_view kSqliteSlashes = "sqlite://";
+constexpr const char* kRight = "give sqlite:PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE";
+constexpr size_t kUrlSizeMax = 4096;
+
+bool is_postgres(std::string_view url) {
+  return url.starts_with("postgresql://") || url.starts_with("postgres://");
+}
+
+bool is_scheme_byte(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' ||
+         c == '-' || c == '.';
+}
+
+// The scheme for a message, or empty: what stands before the colon may be anything.
+std::string_view scheme_of(std::string_view url) {
+  const size_t colon = url.find(':');
+  constexpr size_t kSchemeSizeMax = 30;
+  if (colon == std::string_view::npos || colon > kSchemeSizeMax) return {};
+  const std::string_view scheme = url.substr(0, colon);
+  return std::all_of(scheme.begin(), scheme.end(), is_scheme_byte) ? scheme : std::string_view();
+}
+
+Status wrong(const std::string& what) {
+  return Status::error(what + "; " + kRight);
+}
+
+}  // namespace
+
+Status check_database_url(std::string_view url) {
+  if (url.empty()) return wrong("the database URL is empty");
+  if (url.size() > kUrlSizeMax) return wrong("the database URL is over 4096 bytes");
+  const bool control = std::any_of(url.begin(), url.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+  });
+  if (control) return wrong("the database URL has a control character in it");
+  if (is_postgres(url)) {
+    if (url.find(' ') == std::string_view::npos) return Status();
+    return Status::error("the database URL has a space in it; write a space as %20");
+  }
+  if (!url.starts_with(kSqlite)) {
+    const std::string_view scheme = scheme_of(url);
+    if (scheme.empty()) return wrong("the database URL has no scheme");
+    return wrong("database URL scheme '" + std::string(scheme) + "' is not known");
+  }
+  // Others read "sqlite:///x" as the relative path x, we would read it as /x: better not at all.
+  if (url.starts_with(kSqliteSlashes)) {
+    return Status::error(
+        "a SQLite URL has no slashes before the path; give sqlite:data/control.db or "
+        "sqlite:/var/lib/postback/control.db");
+  }
+  const std::string_view path = url.substr(kSqlite.size());
+  if (path.empty()) return wrong("the SQLite URL has no path");
+  if (path.ends_with('/')) return wrong("the SQLite URL names a folder, not a file");
+  if (path.starts_with(':')) return wrong("a SQLite database in memory would be lost at exit");
+  return Status();
+}
+
+DatabaseKind database_kind(std::string_view url) {
+  return url.starts_with(kSqlite) ? DatabaseKind::sqlite : DatabaseKind::postgresql;
+}
+
+std::string sqlite_path(std::string_view url) {
+  return std::string(url.substr(kSqlite.size()));
+}
+
+}  // namespace postback::base

@@ -1,0 +1,17 @@
+// Text from outside as it may reach a terminal or a one-line message. Pure functions.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace postback::base {
+
+// Appends `text` with every byte that could steer a terminal or break the line written as \xHH (or
+// \n, \r, \t): control characters (C0, DEL, C1), invalid UTF-8, and as \u{HHHH} the characters that
+// reorder what is read (bidirectional controls, line and paragraph separators).
+void append_printable(std::string* out, std::string_view text);
+
+// The same, cut to `bytes_max` of the input with an ellipsis behind.
+std::string printable(std::string_view text, size_t bytes_max = 200);
+
+}  // namespace postback::base
