@@ -15,8 +15,8 @@ namespace postback::http {
 
 struct Limits {
   size_t request_line_bytes_max = 8 * 1024;
-  size_t header_bytes_max = 8 * 1024;       // One header field.
-  size_t head_bytes_max = 16 * 1024;        // All header fields.
+  size_t header_bytes_max = 8 * 1024;  // One header field.
+  size_t head_bytes_max = 16 * 1024;   // All header fields.
   size_t header_count_max = 100;
   size_t body_bytes_max = 64 * 1024;
   size_t chunk_extension_bytes_max = 1024;  // Of one request.

@@ -10,7 +10,18 @@
 
 namespace postback::http {
 
-enum class Method : uint8_t { get, head, post, put, delete_, patch, options, trace, connect, other };
+enum class Method : uint8_t {
+  get,
+  head,
+  post,
+  put,
+  delete_,
+  patch,
+  options,
+  trace,
+  connect,
+  other
+};
 
 struct Request {
   Method method = Method::get;
