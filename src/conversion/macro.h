@@ -1,0 +1,17 @@
+// The commonest operator error: a macro that the network did not expand arrives literally.
+#pragma once
+
+#include <string_view>
+
+namespace postback::conversion {
+
+// The whole text is an unexpanded macro: {x}, {{x}}, [x], !!!x!!!, ${x}, #x# or %7Bx%7D, where x is
+// a name: up to 64 letters, digits, spaces and "_-.", a letter among them. Spaces around the text
+// do not count. Not macros: ${jndi:…} and other shell or template text (it is stored as it came),
+// <x> (it is HTML), and a GUID in braces (it is an id).
+bool is_unexpanded_macro(std::string_view text);
+
+// "null" or "undefined" in any case: what a script writes for a value it does not have.
+bool is_null_word(std::string_view text);
+
+}  // namespace postback::conversion

@@ -1,0 +1,127 @@
+#include "conversion/reader.h"
+
+#include "conversion/ascii.h"
+#include "conversion/columns.h"
+#include "conversion/content_type.h"
+#include "conversion/json_body.h"
+#include "conversion/mapping_impl.h"
+#include "conversion/notes.h"
+#include "conversion/parameter_list.h"
+#include "conversion/parameter_table.h"
+#include "conversion/raw_data.h"
+#include "conversion/urlencoded.h"
+
+namespace postback::conversion {
+
+// The memory of a reader, used again for every postback.
+struct Reader::Impl {
+  ParameterList list;
+  UrlDecoder query_decoder;
+  UrlDecoder form_decoder;
+  JsonBody json_body;
+  ParameterTable table;
+  RawDataWriter raw_data;
+  Notes notes;
+  std::vector<MappedStep> steps;
+
+  void read_parameters(const RawPostback& raw);
+  void read_body(const RawPostback& raw);
+  void collect_steps(const Mapping::Impl& mapping);
+  void write_quarantine(const Mapping::Impl& mapping, const RawPostback& raw, Conversion* out);
+};
+
+Reader::Reader() : impl_(std::make_unique<Impl>()) {}
+Reader::~Reader() = default;
+
+Reason Reader::read(const Mapping& mapping, const RawPostback& raw, Conversion* out) {
+  const Mapping::Impl& compiled = mapping.impl();
+  out->clear();
+  out->partner_id = compiled.partner_id;
+  out->received_at_us = raw.received_at_us;
+  impl_->list.clear();
+  impl_->notes.clear();
+
+  impl_->read_parameters(raw);
+  impl_->table.build(compiled, impl_->list.parameters(), &impl_->notes);
+  impl_->collect_steps(compiled);
+  Fault& fault = impl_->list.fault();
+  if (!fault.found()) fill_columns(compiled, impl_->table, out, &impl_->notes, &fault);
+
+  out->begin(Field::raw_data);
+  impl_->raw_data.append_raw_data(compiled, impl_->table, out->buffer());
+  out->end(Field::raw_data);
+  out->begin(Field::request_headers);
+  append_headers(raw.headers, out->buffer());
+  out->end(Field::request_headers);
+  if (!raw.request_ip.empty()) out->set(Field::request_ip, raw.request_ip);
+  if (fault.found()) {
+    impl_->write_quarantine(compiled, raw, out);
+  } else if (!impl_->notes.text().empty()) {
+    out->set(Field::processing_error, impl_->notes.text());
+  }
+  return out->reason;
+}
+
+std::span<const MappedStep> Reader::steps() const {
+  return impl_->steps;
+}
+
+// The body comes first, because it wins over the query for the same name.
+void Reader::Impl::read_parameters(const RawPostback& raw) {
+  if (raw.method == "POST") read_body(raw);
+  query_decoder.parse(raw.query, Parameter::Source::query, &list);
+}
+
+void Reader::Impl::read_body(const RawPostback& raw) {
+  // Without a body its type does not matter.
+  if (raw.body.empty()) return;
+  BodyKind kind = body_kind(raw.content_type);
+  if (kind == BodyKind::none) {
+    std::string_view start = raw.body;
+    if (start.starts_with("\xEF\xBB\xBF")) start.remove_prefix(3);
+    const size_t first = start.find_first_not_of(" \t\r\n");
+    kind = first != std::string_view::npos && start[first] == '{' ? BodyKind::json : BodyKind::form;
+  }
+  switch (kind) {
+    case BodyKind::none:
+    case BodyKind::form:
+      return form_decoder.parse(raw.body, Parameter::Source::body, &list);
+    case BodyKind::json:
+      return json_body.parse(raw.body, &list);
+    case BodyKind::unsupported:
+      break;
+  }
+  std::string message = "The Content-Type ";
+  append_shown(&message, raw.content_type);
+  message +=
+      " cannot be read: send application/x-www-form-urlencoded or application/json, in UTF-8";
+  list.fault().raise(Reason::unsupported_media_type, {}, message);
+}
+
+void Reader::Impl::collect_steps(const Mapping::Impl& mapping) {
+  steps.clear();
+  for (size_t i = 0; i < mapping.entries.size(); ++i) {
+    const Mapping::Impl::Entry& entry = mapping.entries[i];
+    const ParameterTable::Item* value = table.chosen(i);
+    if (!entry.mapped || value == nullptr) continue;
+    steps.push_back({.name = mapping.names[entry.name],
+                     .partner_name = mapping.names[entry.partner_name],
+                     .value = value->parameter.value});
+  }
+}
+
+void Reader::Impl::write_quarantine(const Mapping::Impl& mapping, const RawPostback& raw,
+                                    Conversion* out) {
+  const Fault& fault = list.fault();
+  out->reason = fault.reason;
+  out->usd_sale_amount.reset();
+  out->usd_earning.reset();
+  fill_conversion_id_if_readable(mapping, table, out);
+  if (!fault.field.empty()) out->set(Field::fault_field, fault.field);
+  out->set(Field::fault_message, fault.message);
+  out->set(Field::method, raw.method);
+  out->set(Field::target, raw.target);
+  if (!raw.body.empty()) out->set(Field::body, raw.body);
+}
+
+}  // namespace postback::conversion
