@@ -1,0 +1,14 @@
+// Folders that survive a power cut.
+#pragma once
+
+#include <filesystem>
+
+#include "base/status.h"
+
+namespace postback::store {
+
+// Makes `folder` and those above it as far as they are missing, and syncs the folder that holds
+// each new one: a database is no safer than its folder's name. Blocks.
+base::Status make_folders(const std::filesystem::path& folder);
+
+}  // namespace postback::store

@@ -1,0 +1,60 @@
+// The one writer of a SQLite database: a thread with the only connection that writes to the file
+// or checkpoints it. Batches that wait for it at the same moment, from one lane or several, are
+// committed together: the fsync of a commit costs far more than the rows.
+//
+// States: closed --first job of a user--> open --last user left, or a failure--> closed.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "store/sqlite_connection.h"
+#include "store/sqlite_inserter.h"
+#include "store/sqlite_thread.h"
+
+namespace postback::store {
+
+class SqliteReader;
+
+class SqliteWriter final : public SqliteThread {
+ public:
+  // `reader` of the same database outlives the last job.
+  SqliteWriter(const std::string& path, SqliteReader* reader)
+      : SqliteThread("sqlite-writer"), path_(path), reader_(reader) {}
+  ~SqliteWriter() { stop(); }
+
+ private:
+  void serve() override;
+  void idle() override { checkpoint_if_over(kCheckpointPagesIdle); }
+
+  void take_group(std::vector<SqliteJob*>* group);
+  SqliteResult commit(std::span<SqliteJob* const> group);
+  SqliteResult write_transaction(std::span<SqliteJob* const> group);
+  SqliteResult open();
+  SqliteResult open_files();
+  void count_user(SqliteJob* job);
+  void leave(SqliteJob* job);
+  void finish(std::span<SqliteJob* const> group, SqliteResult result);
+  void fail_waiting(SqliteResult result);
+  void close_connection();
+  void checkpoint_if_over(int new_page_count);
+
+  // Where a checkpoint is worth its two fsyncs: after 4 MiB of WAL (SQLite's own choice) when
+  // nobody waits, and after 32 MiB under load, where it delays the next commit; each page then
+  // goes to the database file once for the many times it was written to the WAL.
+  static constexpr int kCheckpointPagesIdle = 1000;
+  static constexpr int kCheckpointPagesLoaded = 8192;
+  // Bounds the time to a group's commit to some 100 ms, so that time limits are about the disk.
+  static constexpr size_t kRowsPerTransactionMax = 16384;
+
+  const std::string path_;
+  SqliteReader* const reader_;
+  SqliteConnection connection_;
+  SqliteInserter inserter_;
+  std::vector<SqliteJob*> group_;  // Being served.
+  int user_count_ = 0;
+  int checkpointed_at_pages_ = 0;  // The size of the WAL at the last checkpoint of it.
+};
+
+}  // namespace postback::store
