@@ -30,7 +30,8 @@ class Message {
 
   void start();  // A new message; memory is kept.
 
-  // The whole head at once, then the body in any pieces, without trailer fields.
+  // The whole head at once, then the body in any pieces, without chunk extensions and
+  // trailer fields.
   Status parse(std::string_view piece);
 
   // All header fields were understood; what follows them may still be malformed.

@@ -1,0 +1,93 @@
+#include "http/response.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <limits>
+#include <string>
+
+namespace postback::http {
+namespace {
+
+constexpr std::string_view kDate = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+std::string response(const ResponseHead& head, std::string_view body) {
+  std::string out = "before|";
+  append_response(&out, head, kDate, body);
+  EXPECT_EQ(out.substr(0, 7), "before|") << "it only appends";
+  return out.substr(7);
+}
+
+TEST(Response, HasHeadAndBody) {
+  EXPECT_EQ(response({}, "{}"),
+            "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+            "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+}
+
+TEST(Response, NamesEverythingAskedFor) {
+  ResponseHead head;
+  head.status = 503;
+  head.content_type = "text/plain";
+  head.close = true;
+  head.keep_alive_named = true;
+  head.retry_after_s = 30;
+  head.allow = "GET, POST";
+  EXPECT_EQ(response(head, ""),
+            "HTTP/1.1 503 Service Unavailable\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+            "Content-Type: text/plain\r\nContent-Length: 0\r\nRetry-After: 30\r\n"
+            "Allow: GET, POST\r\nConnection: close\r\n\r\n");
+}
+
+TEST(Response, TellsAnHttp10ClientThatItKeepsAlive) {
+  ResponseHead head;
+  head.keep_alive_named = true;
+  EXPECT_NE(response(head, "").find("\r\nConnection: keep-alive\r\n"), std::string::npos);
+}
+
+TEST(Response, ToHeadTellsTheLengthOfTheBodyItLeavesOut) {
+  ResponseHead head;
+  head.without_body = true;
+  const std::string text = response(head, "12345");
+  EXPECT_NE(text.find("\r\nContent-Length: 5\r\n"), std::string::npos);
+  EXPECT_EQ(text.substr(text.size() - 4), "\r\n\r\n");
+}
+
+TEST(Response, WithoutContentHasNeitherLengthNorType) {
+  ResponseHead head;
+  head.status = 204;
+  head.without_body = true;
+  head.allow = "GET";
+  EXPECT_EQ(response(head, ""),
+            "HTTP/1.1 204 No Content\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nAllow: GET\r\n\r\n");
+}
+
+TEST(Response, NamesReasons) {
+  EXPECT_EQ(reason_phrase(200), "OK");
+  EXPECT_EQ(reason_phrase(431), "Request Header Fields Too Large");
+  EXPECT_EQ(reason_phrase(599), "Unknown");
+  EXPECT_EQ(reason_phrase(-1), "Unknown");
+}
+
+TEST(Response, AsksToContinue) {
+  std::string out;
+  append_continue(&out);
+  EXPECT_EQ(out, "HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+TEST(DateText, FormatsTheDateOfTheRfc) {
+  DateText date;
+  EXPECT_EQ(date.at(784'111'777'000'000), kDate);
+  EXPECT_EQ(date.at(784'111'777'999'999), kDate);
+  EXPECT_EQ(date.at(784'111'778'000'000), "Sun, 06 Nov 1994 08:49:38 GMT");
+  EXPECT_EQ(date.at(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+  EXPECT_EQ(date.at(1'709'164'800'000'000), "Thu, 29 Feb 2024 00:00:00 GMT");
+}
+
+TEST(DateText, StaysADateWhateverTheClockSays) {
+  DateText date;
+  EXPECT_EQ(date.at(std::numeric_limits<int64_t>::min()), "Thu, 01 Jan 1970 00:00:00 GMT");
+  EXPECT_EQ(date.at(std::numeric_limits<int64_t>::max()), "Fri, 31 Dec 9999 23:59:59 GMT");
+}
+
+}  // namespace
+}  // namespace postback::http
