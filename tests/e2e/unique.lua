@@ -2,7 +2,8 @@
 -- wrk -s unique.lua URL -- PATH COUNT PREFIX
 --
 -- A thread sends its share and then, while the last answers are on their way, asks for /health. It
--- stops when each of its postbacks is answered.
+-- stops when each of its postbacks is answered, and says so; wrk itself would sleep until its time is
+-- over, so whoever started it interrupts it when both threads are done.
 
 local threads = {}
 
@@ -18,10 +19,13 @@ function init(args)
   next_number = thread_index
   share = math.floor((total - thread_index + thread_count - 1) / thread_count)
   success, duplicate, other = 0, 0, 0
+  -- wrk asks the first thread for one request that it only looks at and never sends.
+  looked_at = thread_index ~= 0
 end
 
 function request()
-  if next_number >= total then
+  if not looked_at or next_number >= total then
+    looked_at = true
     return wrk.format("GET", "/health")
   end
   local n = next_number
@@ -42,6 +46,8 @@ function response(status, headers, body)
   end
   if success + duplicate + other >= share then
     wrk.thread:stop()
+    print("thread done")
+    io.flush()
   end
 end
 
