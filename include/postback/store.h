@@ -32,12 +32,13 @@ enum class BatchResult : uint8_t {
   schema,       // The schema does not fit (42*); nothing is stored. A person is needed.
 };
 
-// One transaction. Owned by the lane; lent to the store from submit() to batch_done().
+// One transaction, of one partner. Owned by the lane; lent to the store from submit() to
+// batch_done().
 struct Batch : Message {
   std::vector<BatchRow> conversions;           // reason == none; sorted by conversion_id, distinct.
   std::vector<const Conversion*> quarantined;  // reason != none.
   // Repeats recognised in memory since the last batch, to be added to the statistics of
-  // partner_id (named here because a batch may hold nothing else).
+  // partner_id (named here because a batch may hold nothing else; it is that of the rows).
   int64_t duplicate_count = 0;
   int32_t partner_id = 0;
   int64_t duplicates_at_us = 0;  // The time under which duplicate_count is filed.

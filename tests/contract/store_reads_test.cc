@@ -145,13 +145,17 @@ TEST_P(StoreReads, PageNewestFirstAndCoverEachRowOnce) {
   TestStore& store = open_store();
   std::set<int64_t> expected[2];
   for (int n = 0; n < 5; ++n) {  // 2500 rows of partner 1, and as many of partner 2 between them.
-    TestBatch batch;
+    TestBatch batches[2];
+    batches[1].partner_id = 2;
     for (int i = 0; i < 1000; ++i) {
       const int partner = i % 2 + 1;
-      const Conversion& conversion = batch.add("p" + std::to_string(next_id()), partner);
+      const Conversion& conversion =
+          batches[partner - 1].add("p" + std::to_string(next_id()), partner);
       expected[partner - 1].insert(conversion.id);
     }
-    ASSERT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
+    for (TestBatch& batch : batches) {
+      ASSERT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
+    }
   }
   for (const int partner : {1, 2}) {
     std::set<int64_t> seen;

@@ -1,0 +1,213 @@
+#include "store/pg_batch.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/time.h"
+#include "store/pg_connection.h"
+
+namespace postback::store {
+namespace {
+
+// One element per row; `add` writes the element of a row.
+template <typename Rows, typename Add>
+void add_column(const Rows& rows, PgType type, PgParameterList* list, Add add) {
+  PgArrayWriter array(list->add(), type, rows.size());
+  for (const auto& row : rows) add(row, &array);
+}
+
+const Conversion& conversion_of(const BatchRow& row) {
+  return *row.conversion;
+}
+const Conversion& conversion_of(const Conversion* row) {
+  return *row;
+}
+
+template <typename Rows>
+void add_field(const Rows& rows, Field field, PgParameterList* list) {
+  const PgType type = field == Field::body ? PgType::bytea : PgType::text;
+  add_column(rows, type, list, [field](const auto& row, PgArrayWriter* array) {
+    const Conversion& conversion = conversion_of(row);
+    if (conversion.has(field)) {
+      array->add_bytes(conversion.text(field));
+    } else {
+      array->add_null();
+    }
+  });
+}
+
+template <typename Rows>
+void add_ids(const Rows& rows, PgParameterList* list) {
+  add_column(rows, PgType::int8, list,
+             [](const auto& row, PgArrayWriter* array) { array->add_int8(conversion_of(row).id); });
+}
+
+template <typename Rows>
+void add_received_at(const Rows& rows, PgParameterList* list) {
+  add_column(rows, PgType::timestamptz, list, [](const auto& row, PgArrayWriter* array) {
+    array->add_timestamptz(conversion_of(row).received_at_us);
+  });
+}
+
+void add_amounts(const std::vector<BatchRow>& rows, std::optional<Decimal> Conversion::*amount,
+                 PgParameterList* list) {
+  std::string text;
+  add_column(rows, PgType::text, list, [&](const BatchRow& row, PgArrayWriter* array) {
+    const std::optional<Decimal>& value = row.conversion->*amount;
+    if (!value) {
+      array->add_null();
+      return;
+    }
+    text.clear();
+    value->append_to(&text);
+    array->add_bytes(text);
+  });
+}
+
+MinuteStats* minute_of(int64_t minute_us, std::vector<MinuteStats>* minutes) {
+  // Nearly always the last one again: a batch spans one minute or two.
+  for (size_t i = minutes->size(); i > 0; --i) {
+    if ((*minutes)[i - 1].minute_us == minute_us) return &(*minutes)[i - 1];
+  }
+  MinuteStats fresh;
+  fresh.minute_us = minute_us;
+  minutes->push_back(fresh);
+  return &minutes->back();
+}
+
+}  // namespace
+
+std::string* PgParameterList::add() {
+  CHECK(count_ < kCountMax);
+  std::string* value = &values_[static_cast<size_t>(count_++)];
+  if (value->capacity() > kBufferBytesKept) std::string().swap(*value);
+  value->clear();
+  return value;
+}
+
+void PgParameterList::send(PgConnection* connection, const char* statement) const {
+  std::array<const char*, kCountMax> values;
+  std::array<int, kCountMax> sizes;
+  std::array<int, kCountMax> formats;
+  for (size_t i = 0; i < static_cast<size_t>(count_); ++i) {
+    values[i] = values_[i].data();
+    sizes[i] = static_cast<int>(values_[i].size());
+    formats[i] = 1;
+  }
+  connection->send_prepared(statement, count_, values.data(), sizes.data(), formats.data());
+}
+
+void sum_by_minute(const std::vector<BatchRow>& rows, std::vector<MinuteStats>* minutes) {
+  minutes->clear();
+  for (const BatchRow& row : rows) {
+    const Conversion& conversion = *row.conversion;
+    const int64_t at_us = conversion.received_at_us;
+    MinuteStats* minute = minute_of(base::minute_floor_us(at_us), minutes);
+    const bool first = minute->conversion_count == 0;
+    minute->first_us = first ? at_us : std::min(minute->first_us, at_us);
+    minute->last_us = first ? at_us : std::max(minute->last_us, at_us);
+    ++minute->conversion_count;
+    if (conversion.usd_sale_amount) minute->sale_amount.add(*conversion.usd_sale_amount);
+    if (conversion.usd_earning) minute->earning.add(*conversion.usd_earning);
+  }
+}
+
+void add_duplicates(int64_t minute_us, int64_t count, std::vector<MinuteStats>* minutes) {
+  minute_of(minute_us, minutes)->duplicate_count += count;
+}
+
+void encode_conversions(int32_t partner_id, const std::vector<BatchRow>& rows,
+                        PgParameterList* list) {
+  list->clear();
+  list->add_int4(partner_id);
+  add_ids(rows, list);
+  add_field(rows, Field::conversion_id, list);
+  add_field(rows, Field::offer_id, list);
+  add_field(rows, Field::offer_name, list);
+  add_column(rows, PgType::timestamptz, list, [](const BatchRow& row, PgArrayWriter* array) {
+    if (row.conversion->conversion_datetime_us) {
+      array->add_timestamptz(*row.conversion->conversion_datetime_us);
+    } else {
+      array->add_null();
+    }
+  });
+  add_amounts(rows, &Conversion::usd_sale_amount, list);
+  add_amounts(rows, &Conversion::usd_earning, list);
+  for (const Field field :
+       {Field::media_id, Field::sub_id, Field::click_id, Field::processing_error, Field::raw_data,
+        Field::request_headers, Field::request_ip}) {
+    add_field(rows, field, list);
+  }
+  add_received_at(rows, list);
+}
+
+void encode_find_stored(int32_t partner_id, int64_t writer_id, const std::vector<BatchRow>& rows,
+                        PgParameterList* list) {
+  CHECK(!rows.empty());
+  list->clear();
+  list->add_int4(partner_id);
+  list->add_int8(writer_id);
+  add_ids(rows, list);
+  int64_t newest_us = INT64_MIN;
+  for (const BatchRow& row : rows) newest_us = std::max(newest_us, row.conversion->received_at_us);
+  list->add_timestamptz(base::minute_floor_us(newest_us));
+}
+
+void encode_quarantine(int32_t partner_id, int64_t writer_id,
+                       const std::vector<const Conversion*>& rows, PgParameterList* list) {
+  list->clear();
+  list->add_int4(partner_id);
+  list->add_int8(writer_id);
+  add_ids(rows, list);
+  add_received_at(rows, list);
+  add_column(rows, PgType::text, list, [](const Conversion* row, PgArrayWriter* array) {
+    array->add_bytes(reason_name(row->reason));
+  });
+  add_field(rows, Field::fault_field, list);
+  // The column is NOT NULL; an absent text is an empty one.
+  add_column(rows, PgType::text, list, [](const Conversion* row, PgArrayWriter* array) {
+    array->add_bytes(row->text(Field::fault_message));
+  });
+  for (const Field field : {Field::conversion_id, Field::method, Field::target, Field::raw_data,
+                            Field::request_headers, Field::body, Field::request_ip}) {
+    add_field(rows, field, list);
+  }
+}
+
+void encode_stats(int32_t partner_id, int64_t writer_id, const std::vector<MinuteStats>& minutes,
+                  PgParameterList* list) {
+  list->clear();
+  list->add_int4(partner_id);
+  list->add_int8(writer_id);
+  const auto add_counts = [&](int64_t MinuteStats::*count) {
+    add_column(minutes, PgType::int8, list, [count](const MinuteStats& each, PgArrayWriter* array) {
+      array->add_int8(each.*count);
+    });
+  };
+  const auto add_sums = [&](Decimal MinuteStats::*sum) {
+    add_column(minutes, PgType::text, list, [sum](const MinuteStats& each, PgArrayWriter* array) {
+      array->add_bytes((each.*sum).to_string());
+    });
+  };
+  const auto add_times = [&](int64_t MinuteStats::*time) {
+    add_column(minutes, PgType::timestamptz, list,
+               [time](const MinuteStats& each, PgArrayWriter* array) {
+                 if (each.conversion_count > 0) {
+                   array->add_timestamptz(each.*time);
+                 } else {
+                   array->add_null();
+                 }
+               });
+  };
+  add_column(minutes, PgType::timestamptz, list, [](const MinuteStats& each, PgArrayWriter* array) {
+    array->add_timestamptz(each.minute_us);
+  });
+  add_counts(&MinuteStats::conversion_count);
+  add_counts(&MinuteStats::duplicate_count);
+  add_sums(&MinuteStats::sale_amount);
+  add_sums(&MinuteStats::earning);
+  add_times(&MinuteStats::first_us);
+  add_times(&MinuteStats::last_us);
+}
+
+}  // namespace postback::store

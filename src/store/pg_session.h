@@ -1,0 +1,133 @@
+// A connection that is kept alive: resolves, connects, creates a missing database, sets up (see
+// pg_setup.h), and after a loss tries again with a growing pause.
+//
+//   idle → connecting → up ⇄ down (an attempt failed or the connection was lost; retried)
+//                          ⇄ schema_wrong (retried every kSchemaRetryMs)
+//
+// Owner: PgWriter or PgReader. Thread: the core's; nothing blocks. Callbacks come from the loop or
+// the mailbox only, never from inside a call.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "io/mailbox.h"
+#include "postback/loop.h"
+#include "postback/store.h"
+#include "store/pg_connection.h"
+#include "store/pg_setup.h"
+#include "store/pg_url.h"
+#include "store/resolver.h"
+
+namespace postback::store {
+
+class PgSessionClient {
+ public:
+  // Statements may be sent.
+  virtual void session_up() = 0;
+  // A result in pipeline mode; valid during the call.
+  virtual void session_result(const PGresult* result) = 0;
+  // The connection is gone and nothing is outstanding on it; status() says why. Also comes when an
+  // attempt to connect failed, and after shut().
+  virtual void session_down() = 0;
+
+ protected:
+  ~PgSessionClient() = default;
+};
+
+struct PgSessionOptions {
+  PgTarget target;
+  std::string name;  // For the log: the URL without secrets, and what the session is for.
+  Loop* loop = nullptr;
+  io::Mailbox* mailbox = nullptr;
+  Resolver* resolver = nullptr;
+  int connect_ms = 1500;
+  PgServerLimits limits;
+  std::span<const PgStatement> statements;
+  uint64_t random_seed = 1;
+};
+
+class PgSession final : PgConnectionClient, LoopClient, MessageReceiver {
+ public:
+  PgSession(PgSessionOptions options, PgSessionClient* client);
+  ~PgSession();
+
+  // Starts connecting when idle; otherwise does nothing.
+  void open();
+  // Gives up what there is, connection or attempt; session_down() follows once.
+  void give_up(StoreState next, const std::string& error);
+  // A down session that nobody needs becomes idle: no further attempt until open().
+  void rest();
+  // The last call: as give_up(idle), and nothing is opened any more.
+  void shut();
+  void tick(uint64_t now_ns);
+  // The database did what was asked of it: the next loss is retried quickly again.
+  void note_success() { retry_ms_ = kRetryMsMin; }
+
+  StoreState state() const { return state_; }
+  const std::string& error() const { return error_; }
+  bool is_up() const { return phase_ == Phase::up; }
+  bool is_settled() const { return phase_ == Phase::none; }  // Nothing is outstanding.
+  bool is_connected() const { return connection_.is_open(); }
+  PgConnection& connection() { return connection_; }
+
+ private:
+  enum class Phase : uint8_t { none, resolving, connecting, setup, creating, up, closing };
+  enum class Goal : uint8_t { use, create_database };
+
+  static constexpr int kRetryMsMin = 50;
+  static constexpr int kRetryMsMax = 1000;
+  static constexpr int kSchemaRetryMs = 5000;
+  static constexpr int kDdlMsMax =
+      30000;  // CREATE DATABASE copies files; migrations build indexes.
+
+  void connection_established() override;
+  void connection_result(const PGresult* result) override;
+  void connection_closed(const std::string& error) override;
+  void complete(const Completion& completion) override;
+  void receive(Message& message) override;
+
+  void begin_attempt();
+  void resolve_next();
+  void connect();
+  void create_database();
+  void creating_result(const PGresult* result);
+  void setup_result(const PGresult* result);
+  void attempt_failed(const std::string& error);
+  void settle();
+  void set_state(StoreState state, const std::string& error);
+  void allow(int milliseconds);
+  uint64_t retry_delay_ns();
+  void take_time_limit();
+
+  PgSessionOptions options_;
+  PgSessionClient* client_;
+  PgConnection connection_;
+  PgSetup setup_;
+  Phase phase_ = Phase::none;
+  Goal goal_ = Goal::use;
+  StoreState state_ = StoreState::idle;
+  std::string error_;
+
+  // While closing: what comes after.
+  StoreState next_state_ = StoreState::idle;
+  std::string next_error_;
+  bool connect_again_ = false;  // Not to settle: to the database that was missing.
+  bool open_after_ = false;     // open() was called meanwhile.
+  bool shut_ = false;
+
+  std::vector<PgHost> hosts_;    // Of this attempt, addresses filled in as they become known.
+  size_t host_index_ = 0;        // The next to resolve.
+  Resolve* question_ = nullptr;  // Owned by the resolver.
+  std::string maintenance_database_;
+  bool database_created_ = false;  // In this attempt: a second 3D000 is an error.
+  std::string creation_error_;
+  uint64_t deadline_ns_ = 0;
+  uint64_t retry_at_ns_ = 0;
+  int retry_ms_ = kRetryMsMin;
+  uint64_t random_;
+};
+
+}  // namespace postback::store

@@ -1,0 +1,71 @@
+// What a fresh connection goes through before it is used:
+//
+//   settings → is there a schema? → version and unique index as they should be? → prepare → ready
+//                     ↘ no, or an older version: migrate, and look again ↗
+//
+// Looking costs one SELECT, so a restart is cheap and needs no right to change tables. Migrating is
+// one transaction under an advisory lock, so any number of processes may start at once.
+//
+// Owner: PgSession. Thread: the core's; nothing blocks.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "store/pg_connection.h"
+#include "store/pg_statements.h"
+
+namespace postback::store {
+
+// Limits that the server keeps for us, milliseconds. A statement that we gave up must not go on
+// for long, and a lock is given up before we give up the connection.
+struct PgServerLimits {
+  int statement_ms = 1500;
+  int lock_ms = 1000;
+};
+
+class PgSetup {
+ public:
+  enum class Outcome : uint8_t {
+    running,
+    ready,         // In pipeline mode, statements prepared.
+    failed,        // error(); another attempt may help.
+    schema_wrong,  // error(); a person is needed.
+  };
+
+  PgSetup(PgConnection* connection, PgServerLimits limits, std::span<const PgStatement> statements)
+      : connection_(connection), limits_(limits), statements_(statements) {}
+
+  void start();
+  // Takes what connection_result() brings, until the outcome is not `running`.
+  Outcome result(const PGresult* result);
+  const std::string& error() const { return error_; }
+  // Tables are being made: this may take longer than any other step.
+  bool is_migrating() const { return step_ == Step::lock || step_ == Step::migrate; }
+
+ private:
+  enum class Step : uint8_t { settings, check, lock, migrate, prepare };
+
+  void begin(Step step);
+  void take_row(const PGresult* result);
+  Outcome step_done();
+  Outcome settings_done();
+  Outcome check_done();
+  Outcome lock_done();
+  Outcome wrong(const std::string& why);
+  std::string settings_sql() const;
+
+  PgConnection* connection_;
+  PgServerLimits limits_;
+  std::span<const PgStatement> statements_;
+  Step step_ = Step::settings;
+  bool migrated_ = false;
+  std::string row_[4];  // The columns of the last row of the step; "" for NULL.
+  bool has_row_ = false;
+  bool step_failed_ = false;
+  std::string sqlstate_;
+  std::string error_;
+};
+
+}  // namespace postback::store

@@ -1,0 +1,28 @@
+// The prepared statements of a PostgreSQL store. Every statement that takes rows takes arrays, one
+// per column: one statement and one plan whatever the number of rows.
+#pragma once
+
+#include <span>
+
+namespace postback::store {
+
+struct PgStatement {
+  const char* name;
+  const char* sql;
+};
+
+// Parameters stand in pg_batch.cc, in the same order.
+inline constexpr const char* kInsertPlain = "insert_plain";
+inline constexpr const char* kInsertOnce = "insert_once";
+inline constexpr const char* kFindStored = "find_stored";
+inline constexpr const char* kInsertQuarantine = "insert_quarantine";
+inline constexpr const char* kAddStats = "add_stats";
+std::span<const PgStatement> pg_writer_statements();
+
+// $1 partner, $2 timestamptz: the first minute.
+inline constexpr const char* kReadStats = "read_stats";
+// $1 partner, $2 bigint: ids below it, $3 bigint: how many.
+inline constexpr const char* kReadConversions = "read_conversions";
+std::span<const PgStatement> pg_reader_statements();
+
+}  // namespace postback::store
