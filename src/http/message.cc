@@ -149,7 +149,7 @@ const Refusal& Message::head_refusal() const {
 }
 
 void Message::describe(Request* request) const {
-  request->method = method_of(llhttp_get_method(const_cast<llhttp_t*>(&parser_)));
+  request->method = method_of(parser_.method);
   request->method_name = method_name_;
   request->target = target_;
   request->version_minor = parser_.http_minor;

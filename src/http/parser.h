@@ -37,7 +37,8 @@ class Parser {
   Parser& operator=(const Parser&) = delete;
 
   // Takes bytes off the front of *input, up to the end of one request. The bytes of *input must
-  // stay in place while request() is used.
+  // stay in place while request() is used. Behind a request without keep_alive (so behind CONNECT
+  // too) nothing is parsed: what still comes is swallowed with need_more.
   Status feed(std::string_view* input);
   const Request& request() const;
   const Refusal& refusal() const;

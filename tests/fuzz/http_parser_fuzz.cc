@@ -7,6 +7,7 @@
 //     -Isrc -Iinclude -Itests/unit/http -isystem /usr/share/include/llhttp \
 //     tests/fuzz/http_parser_fuzz.cc src/http/*.cc build/subprojects/llhttp/libllhttp.a \
 //     -o build/http_parser_fuzz
+//   mkdir -p build/http_corpus
 //   build/http_parser_fuzz -max_len=4096 build/http_corpus tests/fuzz/corpus/http_parser
 #include <cstdint>
 #include <cstdio>
