@@ -28,6 +28,17 @@ std::string_view scheme_of(std::string_view url) {
   return std::all_of(scheme.begin(), scheme.end(), is_scheme_byte) ? scheme : std::string_view();
 }
 
+// An unencoded '@', '/' or '?' in the password makes libpq take a part of it for the host or the
+// database, which messages name. The URL shows it by an '@' where none belongs.
+bool has_stray_at(std::string_view url) {
+  const size_t authority = url.find("://") + 3;
+  const size_t at = url.find('@', authority);
+  const size_t end = std::min(url.find_first_of("/?", authority), url.size());
+  const size_t path_end = std::min(url.find('?', end), url.size());
+  if (at >= path_end) return false;
+  return at > end || url.substr(0, path_end).find('@', at + 1) != std::string_view::npos;
+}
+
 Status wrong(const std::string& what) {
   return Status::error(what + "; " + kRight);
 }
@@ -42,8 +53,15 @@ Status check_database_url(std::string_view url) {
   });
   if (control) return wrong("the database URL has a control character in it");
   if (is_postgres(url)) {
-    if (url.find(' ') == std::string_view::npos) return Status();
-    return Status::error("the database URL has a space in it; write a space as %20");
+    if (url.find(' ') != std::string_view::npos) {
+      return Status::error("the database URL has a space in it; write a space as %20");
+    }
+    if (has_stray_at(url)) {
+      return Status::error(
+          "the database URL's user or password has a special character in it; write @ as %40, / as "
+          "%2F, ? as %3F");
+    }
+    return Status();
   }
   if (!url.starts_with(kSqlite)) {
     const std::string_view scheme = scheme_of(url);

@@ -242,6 +242,17 @@ TEST(DatabaseUrl, UnknownFormSaysWhatWouldBeRight) {
   EXPECT_THAT(check_database_url("postgresql://h/a\nb").message(), HasSubstr("control character"));
 }
 
+TEST(DatabaseUrl, PasswordThatWouldBeTakenForHostOrDatabaseIsRefused) {
+  for (const char* url : {"postgresql://u:p/w@h/db", "postgresql://u:p@w@h/db",
+                          "postgres://u:p@w/x@h", "postgresql://u/p@h"}) {
+    EXPECT_THAT(check_database_url(url).message(), HasSubstr("write @ as %40")) << url;
+  }
+  for (const char* url : {"postgresql://u:p%40w@h/db?user=a@b", "postgresql://u@h", "postgresql://",
+                          "postgresql:///db?user=a@b", "postgresql://u@h1,h2/db"}) {
+    EXPECT_TRUE(check_database_url(url).ok()) << url;
+  }
+}
+
 TEST(DatabaseUrl, KindAndPathAreRead) {
   EXPECT_TRUE(check_database_url("sqlite:/a/b.db").ok());
   EXPECT_EQ(sqlite_path("sqlite:a/b.db"), "a/b.db");

@@ -1,0 +1,34 @@
+#include "partner/partner_table.h"
+
+#include <absl/container/flat_hash_map.h>
+
+#include <utility>
+
+#include "base/check.h"
+
+namespace postback::partner {
+
+struct PartnerTable::Index {
+  // Keys are views into the entries, which the table keeps. Debian's abseil is built with a
+  // string_view of its own, so the hash is the standard library's.
+  absl::flat_hash_map<std::string_view, const PartnerEntry*, std::hash<std::string_view>> by_path;
+};
+
+PartnerTable::PartnerTable(std::vector<std::shared_ptr<const PartnerEntry>> entries,
+                           uint64_t version)
+    : entries_(std::move(entries)), index_(std::make_unique<Index>()), version_(version) {
+  index_->by_path.reserve(entries_.size());
+  for (const auto& entry : entries_) {
+    // The registry sees to it that paths are unique.
+    CHECK(index_->by_path.emplace(entry->partner.endpoint_path, entry.get()).second);
+  }
+}
+
+PartnerTable::~PartnerTable() = default;
+
+const PartnerEntry* PartnerTable::find(std::string_view endpoint_path) const {
+  const auto found = index_->by_path.find(endpoint_path);
+  return found == index_->by_path.end() ? nullptr : found->second;
+}
+
+}  // namespace postback::partner

@@ -1,0 +1,25 @@
+// The next partner table from the rows just read and the table before. Pure.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "partner/partner_rows.h"
+#include "partner/partner_table.h"
+
+namespace postback::partner {
+
+struct TableChange {
+  // The next table; nullptr when nothing changed.
+  std::shared_ptr<const PartnerTable> table;
+  // For the log: "partner rector added, /rector/event".
+  std::vector<std::string> notes;
+};
+
+// Entries whose partner did not change are the same shared objects as in `before` (may be nullptr:
+// there is no table yet, and then there is always a next one). A bad row keeps its entry from
+// before, if there is one and its code and path are still free.
+TableChange next_table(const PartnerTable* before, Partners rows);
+
+}  // namespace postback::partner
