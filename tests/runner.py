@@ -6,8 +6,8 @@ A class is the unit of work: its methods run one after the other in one process 
 Class attributes that the runner reads:
   exclusive = True   measures time or needs the whole machine: runs when nothing else does
   short = True       is part of --short, the selection that runs under the sanitizers
-A module may have setUpRun() and tearDownRun(): the runner calls those of `support.py` in FOLDER
-once, around everything (a database cluster that all classes share).
+  weight = 5         how long it takes compared with others: long ones start first
+Where FOLDER has a support.py, its setUpRun() and tearDownRun() are called around everything.
 """
 
 import argparse
@@ -35,6 +35,13 @@ class CaseResult:
         self.detail = detail
 
 
+def describe(test, err):
+    """The traceback, and what the test itself can tell (the log of its server)."""
+    text = "".join(traceback.format_exception(*err))
+    context = getattr(test, "failure_context", None)
+    return text + (context() if context else "")
+
+
 class Collector(unittest.TestResult):
     """Keeps every case with its outcome. A failing sub-test fails its case once."""
 
@@ -56,18 +63,17 @@ class Collector(unittest.TestResult):
         self._add(test, "passed")
 
     def addFailure(self, test, err):
-        self._add(test, "failed", "".join(traceback.format_exception(*err)))
+        self._add(test, "failed", describe(test, err))
 
     def addError(self, test, err):
-        self._add(test, "failed", "".join(traceback.format_exception(*err)))
+        self._add(test, "failed", describe(test, err))
 
     def addSkip(self, test, reason):
         self._add(test, "skipped", reason)
 
     def addSubTest(self, test, subtest, err):
         if err is not None:
-            text = "".join(traceback.format_exception(*err))
-            self.sub_failures.append(f"{subtest._subDescription()}\n{text}")
+            self.sub_failures.append(f"{subtest._subDescription()}\n{describe(test, err)}")
 
     def stopTest(self, test):
         super().stopTest(test)

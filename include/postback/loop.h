@@ -100,8 +100,8 @@ class Loop {
   virtual void wake() = 0;
 
   // Submits what was asked for, waits until something completed, a wake() came, a timer is due or
-  // wait_max has passed (0: does not wait), and returns what completed. The span and the recv
-  // data in it are valid until the next turn().
+  // wait_max has passed (0: does not wait), and returns what completed, perhaps nothing: a signal
+  // ends the wait early too. The span and the recv data in it are valid until the next turn().
   virtual std::span<const Completion> turn(std::chrono::nanoseconds wait_max) = 0;
 
   // Monotonic time, read at the end of the last wait; nanoseconds.

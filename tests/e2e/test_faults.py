@@ -1,0 +1,247 @@
+"""Faults: the database goes away or hangs, the server is killed or asked to end.
+
+The oracle is the same everywhere: what got 200 is in the database, once.
+"""
+
+import random
+import signal
+import time
+
+from harness import SANITIZED, SLOWNESS, STORES, Suite, over, wait_until
+from load import Load
+
+
+class FaultSuite(Suite):
+    def assert_all_stored(self, acked, name="rector_db"):
+        rows = self.database(name).rows("SELECT conversion_id FROM partner_conversions")
+        stored = [row["conversion_id"] for row in rows]
+        self.assertEqual(len(stored), len(set(stored)), "an id is stored twice")
+        lost = set(acked) - set(stored)
+        self.assertEqual(lost, set(), f"{len(lost)} of {len(acked)} acknowledged ids are lost")
+
+
+@over(weight=10)
+class DatabaseAway(FaultSuite):
+    """Rector's rows go to a PostgreSQL of its own; Involve Asia's to SQLite, like the registry."""
+
+    @classmethod
+    def prepare(cls):
+        cls.away = cls.make_cluster()
+        cls.server.ctl("partner", "set", "rector",
+                       f"database_url={cls.away.url('rector_db')}")
+
+    def database(self, name="involve_asia_db"):
+        if name != "rector_db":
+            return super().database(name)
+        from databases import PostgresDatabase
+        return PostgresDatabase(self.away, name)
+
+    def works(self, endpoint=Suite.rector):
+        answer = self.server.postback(endpoint, {"conversion_id": self.new_id()})
+        return answer.status == 200 and answer.json["status"] == "success"
+
+    def expect_503_quickly(self):
+        started = time.monotonic()
+        answer = self.server.postback(self.rector, {"conversion_id": "refused"})
+        took = time.monotonic() - started
+        self.assert_error(answer, 503)
+        self.assertGreaterEqual(int(answer.header("retry-after")), 1)
+        self.assertLess(took, 2.2 * SLOWNESS)
+
+    def check_outage(self, begin, end):
+        """Refuses while it lasts, does not touch the other partner, recovers by itself."""
+        wait_until(self.works, 10, "all is well at first")
+        with Load(self.server, self.involve, 4, "other") as other, \
+                Load(self.server, self.rector, 4, "fault") as faulty:
+            wait_until(lambda: len(faulty.account.acked) > 20, 10, "load runs")
+            begin()
+            try:
+                for _ in range(5):
+                    self.expect_503_quickly()
+                self.assertEqual(self.server.get("/health").status in (200, 503), True)
+                health = self.server.get("/health").text
+                self.assertNotEqual(health.count("down") + health.count("connecting"), 0, health)
+            finally:
+                end()
+            wait_until(self.works, 10 * SLOWNESS, "recovers by itself")
+            recovered = len(faulty.account.acked)
+            wait_until(lambda: len(faulty.account.acked) > recovered, 10, "the load goes on")
+        self.assertEqual((other.account.errors, other.account.refused), ([], []))
+        self.assertLess(other.account.slowest_s, 1.0 * SLOWNESS, "the other partner noticed")
+        self.assertEqual(faulty.account.errors, [])
+        self.assertEqual({status for _, status in faulty.account.refused}, {503})
+        self.assertLess(faulty.account.slowest_s, 2.5 * SLOWNESS)
+        self.assert_all_stored(faulty.account.acked)
+        self.assert_all_stored(other.account.acked, "involve_asia_db")
+        # What was refused may be sent again and is then stored, or was stored all along.
+        for conversion_id, _ in faulty.account.refused[:20]:
+            answer = self.server.postback(self.rector, {"conversion_id": conversion_id})
+            self.assertEqual(answer.status, 200)
+            self.conversion(conversion_id, "rector_db")
+
+    def test_stopped_database(self):
+        self.check_outage(lambda: self.away.stop(signal.SIGINT), self.away.start)
+
+    def test_crashed_database(self):
+        self.check_outage(lambda: self.away.stop(signal.SIGQUIT), self.away.start)
+
+    def test_hung_database(self):
+        self.check_outage(self.away.hang, self.away.unhang)
+
+    def test_terminated_connections(self):
+        wait_until(self.works, 10, "all is well at first")
+        with Load(self.server, self.rector, 4, "cut", retry=True) as load:
+            for _ in range(5):
+                acked = len(load.account.acked)
+                wait_until(lambda acked=acked: len(load.account.acked) > acked + 20, 10,
+                           "load runs")
+                self.away.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                              " WHERE datname = 'rector_db'")
+        self.assertEqual(load.account.errors, [])
+        self.assert_all_stored(load.account.acked)
+
+    def test_locked_table(self):
+        wait_until(self.works, 10, "all is well at first")
+        import subprocess
+        holder = subprocess.Popen(
+            [self.away.programs / "psql", "-X", "-q", "-h", "127.0.0.1", "-p", str(self.away.port),
+             "-U", "postgres", "-d", "rector_db"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True)
+        try:
+            holder.stdin.write("BEGIN; LOCK TABLE partner_conversions; SELECT 'locked';\n")
+            holder.stdin.flush()
+            while "locked" not in holder.stdout.readline():
+                pass
+            self.expect_503_quickly()
+            self.assertTrue(self.works(self.involve))
+        finally:
+            holder.stdin.close()
+            holder.wait()
+        wait_until(self.works, 10 * SLOWNESS, "recovers by itself")
+
+
+@over(stores=STORES, weight=5)
+class Killed(FaultSuite):
+    def test_kill_9_under_load_loses_nothing_acknowledged(self):
+        seed = random.randrange(1 << 30)
+        dice = random.Random(seed)
+        print(f"seed {seed}")
+        acked = []
+        for _ in range(3 if SANITIZED else 6):
+            with Load(self.server, self.rector, 8, "kill") as load:
+                wait_until(lambda: load.account.acked, 10 * SLOWNESS, "load runs")
+                time.sleep(dice.uniform(0.05, 0.5))
+                self.server.kill()
+            acked += load.account.acked
+            self.server.start()
+            # At once after the start, before anything else is asked of it.
+            self.assert_all_stored(acked)
+        self.assertGreater(len(acked), 50)
+        sample = dice.sample(acked, 50)
+        for conversion_id in sample:
+            answer = self.server.postback(self.rector, {"conversion_id": conversion_id})
+            self.assertEqual((answer.status, answer.json["status"]), (200, "duplicate"))
+
+
+@over(stores=STORES, weight=3, short=True)
+class Ended(FaultSuite):
+    def tearDown(self):
+        if self.server.process.poll() is not None:
+            self.server.start()
+
+    def check_sigterm(self, seconds):
+        with Load(self.server, self.rector, 8, "term") as load:
+            wait_until(lambda: len(load.account.acked) > 50, 20 * SLOWNESS, "load runs")
+            status, took = self.server.stop(20)
+        self.assertEqual(status, 0)
+        self.assertLess(took, seconds * SLOWNESS)
+        self.assert_all_stored(load.account.acked)
+        return load.account
+
+    def test_sigterm_under_load_ends_well_and_loses_nothing(self):
+        account = self.check_sigterm(8)
+        self.assertEqual({status for _, status in account.refused} - {503}, set())
+
+    def test_sigterm_with_idle_connections_open(self):
+        connections = [self.server.connect() for _ in range(50)]
+        connections[0].exchange("GET", "/health")
+        connections[1].send("GET / HTTP/1.1\r\n")  # Half a request.
+        status, took = self.server.stop(20)
+        self.assertEqual(status, 0)
+        self.assertLess(took, 8 * SLOWNESS)
+        for connection in connections:
+            connection.close()
+
+    def test_sigint_ends_as_well(self):
+        self.server.process.send_signal(signal.SIGINT)
+        self.assertEqual(self.server.process.wait(20), 0)
+
+    def test_sigterm_twice_is_as_good_as_once(self):
+        self.server.process.send_signal(signal.SIGTERM)
+        try:
+            self.server.process.send_signal(signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+        self.assertEqual(self.server.process.wait(20), 0)
+
+    def test_sigterm_while_the_database_hangs(self):
+        if not self.cluster:
+            self.skipTest("SQLite has no server that could hang")
+        with Load(self.server, self.rector, 4, "hang") as load:
+            wait_until(lambda: len(load.account.acked) > 20, 20 * SLOWNESS, "load runs")
+            self.cluster.hang()
+            try:
+                status, took = self.server.stop(20)
+            finally:
+                self.cluster.unhang()
+        self.assertEqual(status, 0)
+        self.assertLess(took, 8 * SLOWNESS)
+        self.assert_all_stored(load.account.acked)
+
+    def test_sighup_keeps_serving(self):
+        with Load(self.server, self.rector, 4, "hup") as load:
+            for _ in range(5):
+                acked = len(load.account.acked)
+                self.server.process.send_signal(signal.SIGHUP)
+                wait_until(lambda acked=acked: len(load.account.acked) > acked + 10, 10 * SLOWNESS,
+                           "load goes on")
+        self.assertEqual((load.account.errors, load.account.refused), ([], []))
+
+
+@over(loops=("epoll",), weight=2)
+class Stopped(FaultSuite):
+    def test_a_pause_of_the_whole_process_harms_nothing(self):
+        with Load(self.server, self.rector, 4, "pause") as load:
+            wait_until(lambda: len(load.account.acked) > 20, 20, "load runs")
+            self.server.process.send_signal(signal.SIGSTOP)
+            time.sleep(3)  # The pause is the fault itself.
+            self.server.process.send_signal(signal.SIGCONT)
+            acked = len(load.account.acked)
+            wait_until(lambda: len(load.account.acked) > acked + 20, 10, "load goes on")
+        self.assertEqual(load.account.errors, [])
+        self.assert_all_stored(load.account.acked)
+
+
+@over(loops=("epoll",), weight=2)
+class SqliteLocked(FaultSuite):
+    def test_another_process_that_locks_the_file_costs_a_503_and_no_more(self):
+        import sqlite3
+        works = self.server.postback(self.rector, {"conversion_id": self.new_id()})
+        self.assertEqual(works.status, 200)
+        path = f"{self.server.settings['DATA_DIR']}/rector_db.db"
+        holder = sqlite3.connect(path, isolation_level=None)
+        try:
+            holder.execute("BEGIN IMMEDIATE")
+            started = time.monotonic()
+            answer = self.server.postback(self.rector, {"conversion_id": "locked"})
+            self.assert_error(answer, 503)
+            self.assertIsNotNone(answer.header("retry-after"))
+            self.assertLess(time.monotonic() - started, 2.2)
+            other = self.server.postback(self.involve, {"conversion_id": self.new_id()})
+            self.assertEqual(other.status, 200)
+        finally:
+            holder.execute("ROLLBACK")
+            holder.close()
+        wait_until(lambda: self.server.postback(self.rector, {"conversion_id": "locked"}).status
+                   == 200, 10, "recovers by itself")
+        self.conversion("locked", "rector_db")

@@ -1,0 +1,90 @@
+#include "conversion/urlencoded.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace postback::conversion {
+namespace {
+
+// "name=value|name=value" with the names and values decoded.
+std::string parsed(std::string_view text) {
+  UrlDecoder decoder;
+  ParameterList list;
+  decoder.parse(text, Parameter::Source::query, &list);
+  std::string out;
+  for (const Parameter& parameter : list.parameters()) {
+    if (!out.empty()) out += '|';
+    out.append(parameter.name).append("=").append(parameter.value);
+    EXPECT_FALSE(parameter.is_json);
+    EXPECT_EQ(parameter.source, Parameter::Source::query);
+  }
+  return out;
+}
+
+TEST(Urlencoded, SplitsAtAmpersandsAndTheFirstEqualsSign) {
+  EXPECT_EQ(parsed("a=1&b=2"), "a=1|b=2");
+  EXPECT_EQ(parsed("a==b"), "a==b");
+  EXPECT_EQ(parsed("=b"), "=b");
+  EXPECT_EQ(parsed("a"), "a=");
+  EXPECT_EQ(parsed("&&a=1&&"), "a=1");
+  EXPECT_EQ(parsed(""), "");
+  EXPECT_EQ(parsed("a=1;b=2"), "a=1;b=2");
+}
+
+TEST(Urlencoded, DecodesNamesAndValues) {
+  EXPECT_EQ(parsed("a%20b=c+d"), "a b=c d");
+  EXPECT_EQ(parsed("%61=%e8%bd%89%E6%8f%9B"), "a=轉換");
+  EXPECT_EQ(parsed("a=%26%3D%2B%25"), "a=&=+%");
+  EXPECT_EQ(parsed("a=%00"), std::string("a=\0", 3));
+  EXPECT_EQ(parsed("a=%ff"), "a=\xff");
+}
+
+TEST(Urlencoded, DecodesOnlyOnce) {
+  EXPECT_EQ(parsed("a=%2541"), "a=%41");
+}
+
+TEST(Urlencoded, KeepsAPercentSignWithoutTwoDigits) {
+  EXPECT_EQ(parsed("a=%"), "a=%");
+  EXPECT_EQ(parsed("a=%4"), "a=%4");
+  EXPECT_EQ(parsed("a=%zz"), "a=%zz");
+  EXPECT_EQ(parsed("a=%4z%41"), "a=%4zA");
+  EXPECT_EQ(parsed("a=%%41"), "a=%A");
+  EXPECT_EQ(parsed("a=100%&b=1"), "a=100%|b=1");
+}
+
+TEST(Urlencoded, StopsWithAFaultBehindSixtyFourParameters) {
+  UrlDecoder decoder;
+  ParameterList list;
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "a=1&";
+  decoder.parse(text, Parameter::Source::body, &list);
+  EXPECT_EQ(list.parameters().size(), kParametersMax);
+  EXPECT_EQ(list.fault().reason, Reason::too_many_parameters);
+}
+
+TEST(Urlencoded, MeasuresTheLengthAfterDecoding) {
+  UrlDecoder decoder;
+  ParameterList list;
+  std::string text = "a=";
+  for (size_t i = 0; i < kParameterBytesMax; ++i) text += "%41";
+  decoder.parse(text, Parameter::Source::body, &list);
+  EXPECT_FALSE(list.fault().found());
+  list.clear();
+  decoder.parse(text + "B", Parameter::Source::body, &list);
+  EXPECT_EQ(list.fault().reason, Reason::parameter_too_long);
+  EXPECT_EQ(list.fault().field, "a");
+}
+
+TEST(Urlencoded, UsesItsMemoryAgain) {
+  UrlDecoder decoder;
+  ParameterList list;
+  decoder.parse("a=%41%42%43", Parameter::Source::query, &list);
+  list.clear();
+  decoder.parse("b=+", Parameter::Source::query, &list);
+  ASSERT_EQ(list.parameters().size(), 1u);
+  EXPECT_EQ(list.parameters()[0].value, " ");
+}
+
+}  // namespace
+}  // namespace postback::conversion
