@@ -12,31 +12,28 @@ import shlex
 import subprocess
 import sys
 
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
 
 
 def library_flags(build):
-    """The include paths and defines that the build gives to C++ files, each once."""
+    """The include paths of libraries and the defines that the build gives to C++ files."""
     path = pathlib.Path(build or "build") / "compile_commands.json"
     if not path.exists():
         return []
     flags = {}
     for entry in json.loads(path.read_text()):
-        if not entry["file"].endswith(".cc"):
-            continue
-        words = shlex.split(entry["command"])
-        for index, word in enumerate(words):
-            if word == "-isystem":
-                flags[("-isystem", absolute(words[index + 1], entry["directory"]))] = None
-            elif word.startswith("-I"):
-                flags[("-I" + absolute(word[2:], entry["directory"]),)] = None
+        words = shlex.split(entry["command"]) if entry["file"].endswith(".cc") else []
+        for word, following in zip(words, [*words[1:], ""]):
+            if word.startswith(("-I", "-isystem")):
+                folder = word.removeprefix("-isystem").removeprefix("-I") or following
+                # Our own folders are not wanted: includes are spelled from the root.
+                if os.path.isabs(folder) and not folder.startswith(str(REPOSITORY)):
+                    flags["-I" + folder] = None
             elif word.startswith("-DPOSTBACK_") or word == "-pthread":
-                flags[(word,)] = None
-    return [word for words in flags for word in words]
-
-
-def absolute(path, directory):
-    return os.path.normpath(os.path.join(directory, path))
+                flags[word] = None
+    flags.pop("-I/usr/include", None)
+    return list(flags)
 
 
 def compile_alone(repository, header, flags):
