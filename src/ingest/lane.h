@@ -1,0 +1,174 @@
+// The home of one partner, or of one hash slice of its conversion ids: decides what is new, what is
+// a repeat and what must wait, and batches what is new into the partner's database. Everything here
+// is on one core and single-threaded.
+//
+// The life of an id: unseen → in flight (in the open batch or with the store; repeats wait with
+// it) → durable (in the dedupe set) or, when the database is away, unseen again.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/histogram.h"
+#include "base/time.h"
+#include "ingest/dedupe_set.h"
+#include "ingest/postback.h"
+#include "ingest/row_id.h"
+#include "io/courier.h"
+#include "postback/partner.h"
+#include "postback/store.h"
+#include "store/store_factory.h"
+
+namespace postback::ingest {
+
+// A read of a partner's database on behalf of a request. Visits the partner's lanes in the order of
+// their slices, so that each files its counts first, and reads on the last one.
+struct ReadJob : StoreRead {
+  uint32_t slice = 0;
+  uint32_t slice_count = 1;
+  uint32_t origin_core = 0;
+  MessageReceiver* origin = nullptr;
+  uint64_t exchange = 0;
+  uint32_t connection = 0;
+  base::Histogram latency_us;  // Of all lanes visited.
+  uint64_t filing_needed = 0;  // The lane's own: see Lane::read().
+};
+
+// Where the lanes of one core receive: postbacks and read jobs.
+struct LaneReceivers {
+  MessageReceiver* postbacks = nullptr;
+  MessageReceiver* reads = nullptr;
+};
+
+// The core that is home to a lane.
+inline uint32_t home_core(int32_t partner_id, uint32_t slice, uint32_t core_count) {
+  return (static_cast<uint32_t>(partner_id) + slice) % core_count;
+}
+
+struct LaneCounters {
+  uint64_t received = 0;
+  uint64_t stored = 0;
+  uint64_t duplicate = 0;
+  uint64_t quarantined = 0;
+  uint64_t unavailable = 0;
+  uint64_t batches = 0;
+  uint64_t batches_failed = 0;
+  base::Histogram batch_rows;
+  base::Histogram latency_us;  // From the complete request to the outcome, success and duplicate.
+};
+
+struct LaneEnvironment {
+  Loop* loop = nullptr;
+  io::Mailbox* mailbox = nullptr;
+  io::Courier* courier = nullptr;
+  DedupeSet* dedupe = nullptr;
+  store::Services* services = nullptr;
+  const base::Clock* clock = nullptr;
+  // How a lane gets its store: store::make_store, or a fake in tests.
+  std::function<base::Result<std::unique_ptr<Store>>(const store::StoreOptions&, StoreClient*)>
+      make_store = store::make_store;
+  int64_t writer_base = 0;  // Random per process; the low bits are left to the lanes.
+  const std::vector<LaneReceivers>* receivers = nullptr;  // By core.
+  std::vector<class Lane*>* dirty = nullptr;              // Lanes to flush at the end of the turn.
+};
+
+class Lane final : public StoreClient {
+ public:
+  // `scope`: never used by another lane of this core, past or present.
+  Lane(const Partner& partner, uint32_t slice, uint32_t scope, const LaneEnvironment& environment);
+  ~Lane();
+
+  // Takes the postback; its answer follows through the courier.
+  void add(Postback& postback);
+  // Takes the job; it goes on to the lane of the next slice, or, from the last one with its result,
+  // back to job.origin, through the courier.
+  void read(ReadJob& job);
+  // End of turn: hands the store what it can take.
+  void flush();
+  void tick(uint64_t now_ns);
+
+  // Opens the store ahead of the first postback.
+  void warm_up();
+  // The lane gets no further postbacks: finishes what it has, then closes its store.
+  void retire();
+  bool retired() const { return store_closed_; }  // May be destroyed.
+  bool idle() const { return held_ == 0; }
+
+  bool serves(const Partner& partner) const;  // False: a new lane must take its place.
+  const Partner& partner() const { return partner_; }
+  uint32_t slice() const { return slice_; }
+  const LaneCounters& counters() const { return counters_; }
+  StoreStatus store_status() const { return store_->status(); }
+  const char* store_kind() const { return store_->kind(); }
+  size_t held() const { return held_; }
+
+  void batch_done(Batch& batch) override;
+  void read_done(StoreRead& read) override;
+  void store_changed() override;
+  void store_closed() override { store_closed_ = true; }
+
+ private:
+  // A batch and the postbacks behind its rows, in the same order.
+  struct Flight : Batch {
+    std::vector<Postback*> postbacks;
+    std::vector<Postback*> quarantined_postbacks;
+    size_t byte_count = 0;
+    size_t row_count() const { return postbacks.size() + quarantined_postbacks.size(); }
+  };
+
+  void add_conversion(Postback& postback);
+  void append(Flight* flight, Postback& postback);
+  bool can_hold() const;
+  void mark_dirty();
+  void submit(std::unique_ptr<Flight> flight);
+  void committed(Flight& flight);
+  void refused(std::unique_ptr<Flight> flight);
+  void failed(Flight& flight);
+  void quarantine_refused_row(std::unique_ptr<Flight> flight);
+  void fail_everything_waiting();
+  void count_duplicate();
+  void finish(Postback& postback, Outcome outcome);
+  void finish_first(Postback& first, Outcome outcome);
+  void start_reads();
+  void return_read(ReadJob& job);
+  void close_when_done();
+  std::unique_ptr<Flight> take_flight();
+  void give_back(std::unique_ptr<Flight> flight);
+
+  const Partner partner_;
+  const uint32_t slice_;
+  const uint32_t scope_;
+  const LaneEnvironment environment_;
+  const std::string url_;
+  RowIds row_ids_;
+  std::unique_ptr<Store> store_;
+  bool shedding_ = false;  // The store is down: 503 at once until it is up again.
+  bool retiring_ = false;
+  bool store_closing_ = false;
+  bool store_closed_ = false;
+
+  absl::flat_hash_map<std::string_view, Postback*> in_flight_;  // First copies by id.
+  std::unique_ptr<Flight> open_;
+  std::deque<std::unique_ptr<Flight>> waiting_;  // Full, or parts of refused batches; before open_.
+  std::deque<std::unique_ptr<Flight>> submitted_;  // With the store, oldest first.
+  std::vector<std::unique_ptr<Flight>> spare_;
+  size_t held_ = 0;  // Postbacks taken and not answered.
+
+  // Repeats not yet in the statistics; a filing is a batch that carries some.
+  int64_t duplicates_unfiled_ = 0;
+  uint64_t duplicates_since_ns_ = 0;
+  bool counts_due_ = false;
+  uint64_t filings_started_ = 0;
+  uint64_t filings_done_ = 0;
+  std::deque<ReadJob*> reads_waiting_;  // For a filing.
+  size_t reads_running_ = 0;
+  bool dirty_ = false;
+  LaneCounters counters_;
+};
+
+}  // namespace postback::ingest

@@ -1,0 +1,29 @@
+// The bounds of ingest, in one place.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace postback::ingest {
+
+// One batch: large enough that its commit is paid by many rows, small enough that it takes a few
+// milliseconds and that the parameters fit comfortably in memory.
+constexpr size_t kBatchRowsMax = 1000;
+constexpr size_t kBatchBytesMax = 4 * 1024 * 1024;
+
+// Postbacks that one lane holds, waiting or in flight. More than that is a database that cannot
+// keep up: 503 at once is better than an answer after the sender has given up.
+constexpr size_t kLanePostbacksMax = 16 * 1024;
+static_assert(kLanePostbacksMax >= 4 * kBatchRowsMax);
+
+// Reads of one lane that wait or run.
+constexpr size_t kLaneReadsMax = 64;
+
+// Repeats that memory recognised are filed in the statistics with the next batch, and after this
+// time by themselves.
+constexpr uint64_t kCountsDelayNs = 1'000'000'000;
+
+// Postbacks of one core that are on their way.
+constexpr size_t kCorePostbacksMax = 64 * 1024;
+
+}  // namespace postback::ingest

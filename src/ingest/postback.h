@@ -1,0 +1,74 @@
+// A postback on its way: made on the connection's core, sent to its lane, answered, and sent back.
+// Owned by the pool of the connection's core; the lane holds it from add() until it sends the
+// answer.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "partner/partner_table.h"
+#include "postback/conversion.h"
+#include "postback/message.h"
+
+namespace postback::ingest {
+
+enum class Outcome : uint8_t {
+  pending,
+  success,      // Its row is durable.
+  duplicate,    // A row of the same id is durable.
+  quarantined,  // Its quarantine row is durable; conversion.reason says why.
+  unavailable,  // Not known to be durable; the sender may try again.
+};
+
+struct Postback : Message {
+  Conversion conversion;
+  Outcome outcome = Outcome::pending;
+  uint32_t slice = 0;  // Which lane of its partner.
+  uint32_t origin_core = 0;
+  MessageReceiver* origin = nullptr;  // On origin_core: receives the answered postback.
+  uint64_t started_ns = 0;            // Monotonic, when the request was complete.
+  // The origin's own: which exchange waits, and the partner as it was when the call came (kept
+  // alive by the partner table that `table_use` stands for).
+  uint64_t exchange = 0;
+  uint32_t connection = 0;
+  const partner::PartnerEntry* partner = nullptr;
+  void* table_use = nullptr;
+  // The lane's own: repeats that wait for this first copy, newest first.
+  Postback* waiters = nullptr;
+};
+
+// Postbacks of one core, reused. Grows on demand up to its bound; thread: the core's.
+class PostbackPool {
+ public:
+  explicit PostbackPool(size_t count_max) : count_max_(count_max) {}
+
+  // nullptr when as many as allowed are on their way.
+  Postback* take() {
+    if (free_.empty()) {
+      if (all_.size() == count_max_) return nullptr;
+      all_.push_back(std::make_unique<Postback>());
+      free_.reserve(all_.capacity());
+      return all_.back().get();
+    }
+    Postback* postback = free_.back();
+    free_.pop_back();
+    return postback;
+  }
+  void give_back(Postback* postback) {
+    postback->conversion.clear();
+    postback->outcome = Outcome::pending;
+    postback->waiters = nullptr;
+    postback->partner = nullptr;
+    postback->table_use = nullptr;
+    free_.push_back(postback);
+  }
+  size_t in_use() const { return all_.size() - free_.size(); }
+
+ private:
+  size_t count_max_;
+  std::vector<std::unique_ptr<Postback>> all_;
+  std::vector<Postback*> free_;
+};
+
+}  // namespace postback::ingest

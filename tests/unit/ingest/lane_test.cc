@@ -1,0 +1,405 @@
+// The lane over a fake store: what no real database does on demand (refuse one row, fail a batch,
+// hang) is decided by the test.
+#include "ingest/lane.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "ingest/limits.h"
+
+namespace postback::ingest {
+namespace {
+
+class FakeLoop final : public Loop {
+ public:
+  const char* name() const override { return "fake"; }
+  SocketId open(int, LoopClient*, uint64_t) override { return {}; }
+  SocketId watch(int, LoopClient*, uint64_t) override { return {}; }
+  void accept(SocketId) override {}
+  void recv(SocketId) override {}
+  void send(SocketId, const char*, size_t) override {}
+  void poll(SocketId, uint32_t) override {}
+  void poll_change(SocketId, uint32_t) override {}
+  void close(SocketId) override {}
+  TimerId timer_start(std::chrono::nanoseconds, LoopClient*, uint64_t) override { return {}; }
+  void timer_cancel(TimerId) override {}
+  void wake() override {}
+  std::span<const Completion> turn(std::chrono::nanoseconds) override { return {}; }
+  uint64_t now_ns() const override { return now_ns_; }
+
+  uint64_t now_ns_ = 1'000'000'000;
+};
+
+class FakeStore final : public Store {
+ public:
+  const char* kind() const override { return "fake"; }
+  bool can_submit() const override { return accepting && submitted.size() < batches_max; }
+  void submit(Batch& batch) override { submitted.push_back(&batch); }
+  void read(StoreRead& read) override { reads.push_back(&read); }
+  void open() override {}
+  void tick(uint64_t) override {}
+  StoreStatus status() const override { return current; }
+  void close() override { closed = true; }
+
+  bool accepting = true;
+  size_t batches_max = 2;
+  std::deque<Batch*> submitted;
+  std::deque<StoreRead*> reads;
+  StoreStatus current{StoreState::up, "", 1, 0};
+  bool closed = false;
+};
+
+class LaneTest : public ::testing::Test, public MessageReceiver {
+ protected:
+  LaneTest() {
+    environment_.loop = &loop_;
+    environment_.mailbox = &mailbox_;
+    environment_.courier = &courier_;
+    environment_.dedupe = &dedupe_;
+    environment_.clock = &base::system_clock();
+    environment_.dirty = &dirty_;
+    environment_.receivers = &receivers_;
+    environment_.make_store = [this](const store::StoreOptions&,
+                                     StoreClient* client) -> base::Result<std::unique_ptr<Store>> {
+      client_ = client;
+      auto store = std::make_unique<FakeStore>();
+      store_ = store.get();
+      return base::Result<std::unique_ptr<Store>>(std::move(store));
+    };
+    partner_.id = 1;
+    partner_.partner_code = "test";
+    lane_ = std::make_unique<Lane>(partner_, 0, 1, environment_);
+  }
+
+  Postback& make(const std::string& id, Reason reason = Reason::none) {
+    postbacks_.push_back(std::make_unique<Postback>());
+    Postback& postback = *postbacks_.back();
+    postback.conversion.partner_id = 1;
+    postback.conversion.received_at_us = 1'795'000'000'000'000;
+    postback.conversion.reason = reason;
+    postback.conversion.set(Field::conversion_id, id);
+    postback.conversion.set(Field::raw_data, "{}");
+    postback.origin = this;
+    return postback;
+  }
+  Postback& add(const std::string& id, Reason reason = Reason::none) {
+    Postback& postback = make(id, reason);
+    lane_->add(postback);
+    return postback;
+  }
+  void receive(Message& message) override {
+    if (static_cast<Message*>(&job_) == &message) {
+      ++job_returned_;
+      return;
+    }
+    answered_.push_back(static_cast<Postback*>(&message));
+  }
+  // The end of a turn.
+  void turn() {
+    std::vector<Lane*> dirty;
+    dirty.swap(dirty_);
+    for (Lane* lane : dirty) lane->flush();
+    courier_.deliver_local();
+  }
+  void finish_batch(BatchResult result, RowResult row_result = RowResult::stored) {
+    ASSERT_FALSE(store_->submitted.empty());
+    Batch* batch = store_->submitted.front();
+    store_->submitted.pop_front();
+    for (BatchRow& row : batch->conversions) row.result = row_result;
+    batch->result = result;
+    batch->error = "told by the test";
+    client_->batch_done(*batch);
+    turn();
+  }
+  void set_state(StoreState state) {
+    store_->current.state = state;
+    client_->store_changed();
+    turn();
+  }
+
+  FakeLoop loop_;
+  io::Mailbox mailbox_{&loop_};
+  io::Courier courier_{0, 1};
+  DedupeSet dedupe_{1000};
+  std::vector<LaneReceivers> receivers_{1};
+  std::vector<Lane*> dirty_;
+  LaneEnvironment environment_;
+  Partner partner_;
+  StoreClient* client_ = nullptr;
+  FakeStore* store_ = nullptr;
+  std::vector<std::unique_ptr<Postback>> postbacks_;
+  std::vector<Postback*> answered_;
+  ReadJob job_;
+  int job_returned_ = 0;
+  std::unique_ptr<Lane> lane_;
+};
+
+TEST_F(LaneTest, AnswersSuccessOnlyWhenTheBatchIsCommitted) {
+  Postback& postback = add("a");
+  turn();
+  ASSERT_EQ(store_->submitted.size(), 1u);
+  EXPECT_TRUE(answered_.empty());
+  finish_batch(BatchResult::committed);
+  ASSERT_EQ(answered_.size(), 1u);
+  EXPECT_EQ(postback.outcome, Outcome::success);
+  EXPECT_GT(postback.conversion.id, 0);
+}
+
+TEST_F(LaneTest, ARepeatOfADurableIdIsADuplicateWithoutTheDatabase) {
+  add("a");
+  turn();
+  finish_batch(BatchResult::committed);
+  Postback& repeat = add("a");
+  turn();
+  EXPECT_EQ(repeat.outcome, Outcome::duplicate);
+  EXPECT_TRUE(store_->submitted.empty());
+}
+
+TEST_F(LaneTest, ARepeatWaitsForItsFirstCopyInFlight) {
+  Postback& first = add("a");
+  Postback& second = add("a");
+  turn();
+  Postback& third = add("a");
+  turn();
+  EXPECT_TRUE(answered_.empty());
+  ASSERT_EQ(store_->submitted.size(), 1u);
+  EXPECT_EQ(store_->submitted.front()->conversions.size(), 1u);
+  finish_batch(BatchResult::committed);
+  EXPECT_EQ(first.outcome, Outcome::success);
+  EXPECT_EQ(second.outcome, Outcome::duplicate);
+  EXPECT_EQ(third.outcome, Outcome::duplicate);
+  EXPECT_EQ(lane_->counters().duplicate, 2u);
+}
+
+TEST_F(LaneTest, ARepeatSharesTheFailureOfItsFirstCopy) {
+  Postback& first = add("a");
+  Postback& second = add("a");
+  turn();
+  finish_batch(BatchResult::unavailable);
+  EXPECT_EQ(first.outcome, Outcome::unavailable);
+  EXPECT_EQ(second.outcome, Outcome::unavailable);
+  EXPECT_FALSE(dedupe_.contains(1, "a"));
+}
+
+TEST_F(LaneTest, WhatTheDatabaseHadAlreadyIsADuplicateAndRemembered) {
+  Postback& postback = add("a");
+  turn();
+  finish_batch(BatchResult::committed, RowResult::duplicate);
+  EXPECT_EQ(postback.outcome, Outcome::duplicate);
+  EXPECT_TRUE(dedupe_.contains(1, "a"));
+}
+
+TEST_F(LaneTest, BatchesGrowWhileTheStoreIsBusyAndAreSortedById) {
+  store_->batches_max = 1;
+  add("m");
+  turn();
+  for (const char* id : {"z", "b", "k"}) add(id);
+  turn();
+  ASSERT_EQ(store_->submitted.size(), 1u);
+  finish_batch(BatchResult::committed);
+  ASSERT_EQ(store_->submitted.size(), 1u);
+  std::vector<std::string> ids;
+  for (const BatchRow& row : store_->submitted.front()->conversions) {
+    ids.emplace_back(row.conversion->text(Field::conversion_id));
+  }
+  EXPECT_EQ(ids, (std::vector<std::string>{"b", "k", "z"}));
+  finish_batch(BatchResult::committed);
+  EXPECT_EQ(answered_.size(), 4u);
+}
+
+TEST_F(LaneTest, NoBatchHasMoreRowsThanItsBound) {
+  store_->batches_max = 100;
+  store_->accepting = false;
+  for (size_t i = 0; i < 2 * kBatchRowsMax + 1; ++i) add("id" + std::to_string(i));
+  store_->accepting = true;
+  turn();
+  ASSERT_EQ(store_->submitted.size(), 3u);
+  for (const Batch* batch : store_->submitted) {
+    EXPECT_LE(batch->conversions.size(), kBatchRowsMax);
+  }
+  while (!store_->submitted.empty()) finish_batch(BatchResult::committed);
+  EXPECT_EQ(answered_.size(), 2 * kBatchRowsMax + 1);
+}
+
+TEST_F(LaneTest, MoreThanTheLaneCanHoldIsRefusedAtOnce) {
+  store_->accepting = false;
+  for (size_t i = 0; i < kLanePostbacksMax; ++i) add("id" + std::to_string(i));
+  Postback& over = add("one too many");
+  turn();
+  EXPECT_EQ(over.outcome, Outcome::unavailable);
+  EXPECT_EQ(answered_.size(), 1u);
+  set_state(StoreState::down);
+  EXPECT_EQ(answered_.size(), kLanePostbacksMax + 1);
+}
+
+TEST_F(LaneTest, ADownStoreShedsAndComesBack) {
+  store_->accepting = false;
+  Postback& waiting = add("a");
+  set_state(StoreState::down);
+  EXPECT_EQ(waiting.outcome, Outcome::unavailable);
+  Postback& during = add("b");
+  turn();
+  EXPECT_EQ(during.outcome, Outcome::unavailable);
+  // An attempt to connect is not yet a database.
+  set_state(StoreState::connecting);
+  Postback& trying = add("c");
+  turn();
+  EXPECT_EQ(trying.outcome, Outcome::unavailable);
+  store_->accepting = true;
+  set_state(StoreState::up);
+  Postback& after = add("a");
+  turn();
+  finish_batch(BatchResult::committed);
+  EXPECT_EQ(after.outcome, Outcome::success);
+}
+
+TEST_F(LaneTest, KnownDuplicatesAreAnsweredWhileTheStoreIsDown) {
+  add("a");
+  turn();
+  finish_batch(BatchResult::committed);
+  set_state(StoreState::down);
+  Postback& repeat = add("a");
+  turn();
+  EXPECT_EQ(repeat.outcome, Outcome::duplicate);
+}
+
+TEST_F(LaneTest, OneRefusedRowIsFoundByHalvingAndQuarantinedTheOthersAreStored) {
+  store_->batches_max = 1;
+  store_->accepting = false;
+  for (int i = 0; i < 9; ++i) add("id" + std::to_string(i));
+  Postback& poison = add("poison");
+  add("quarantined", Reason::amount_invalid);
+  store_->accepting = true;
+  turn();
+  int rounds = 0;
+  while (!store_->submitted.empty()) {
+    ASSERT_LT(++rounds, 50);
+    bool has_poison = false;
+    for (const BatchRow& row : store_->submitted.front()->conversions) {
+      has_poison |= row.conversion->text(Field::conversion_id) == "poison";
+    }
+    finish_batch(has_poison ? BatchResult::rejected : BatchResult::committed);
+  }
+  EXPECT_EQ(poison.outcome, Outcome::quarantined);
+  EXPECT_EQ(poison.conversion.reason, Reason::database_refused);
+  EXPECT_EQ(poison.conversion.text(Field::body), "{}");
+  EXPECT_EQ(answered_.size(), 11u);
+  EXPECT_EQ(lane_->counters().stored, 9u);
+  EXPECT_EQ(lane_->counters().quarantined, 2u);
+  EXPECT_FALSE(dedupe_.contains(1, "poison"));
+}
+
+TEST_F(LaneTest, ARowThatIsRefusedEvenInQuarantineEndsAs503NotInALoop) {
+  Postback& poison = add("poison");
+  turn();
+  finish_batch(BatchResult::rejected);
+  finish_batch(BatchResult::rejected);
+  EXPECT_EQ(poison.outcome, Outcome::unavailable);
+  EXPECT_TRUE(store_->submitted.empty());
+}
+
+TEST_F(LaneTest, RepeatsOfARefusedRowAreJudgedByThemselves) {
+  add("poison");
+  Postback& repeat = add("poison");
+  turn();
+  while (!store_->submitted.empty()) {
+    finish_batch(store_->submitted.front()->conversions.empty() ? BatchResult::committed
+                                                                : BatchResult::rejected);
+  }
+  EXPECT_EQ(repeat.outcome, Outcome::quarantined);
+  EXPECT_EQ(answered_.size(), 2u);
+}
+
+TEST_F(LaneTest, QuarantinedPostbacksAreAnsweredWhenTheirRowIsCommitted) {
+  Postback& postback = add("bad", Reason::amount_invalid);
+  turn();
+  ASSERT_EQ(store_->submitted.front()->quarantined.size(), 1u);
+  EXPECT_TRUE(answered_.empty());
+  finish_batch(BatchResult::committed);
+  EXPECT_EQ(postback.outcome, Outcome::quarantined);
+}
+
+TEST_F(LaneTest, RepeatsAreFiledInTheStatisticsWithTheNextBatch) {
+  add("a");
+  turn();
+  finish_batch(BatchResult::committed);
+  add("a");
+  add("a");
+  add("b");
+  turn();
+  ASSERT_EQ(store_->submitted.size(), 1u);
+  EXPECT_EQ(store_->submitted.front()->duplicate_count, 2);
+  finish_batch(BatchResult::committed);
+}
+
+TEST_F(LaneTest, RepeatsAreFiledByThemselvesAfterASecond) {
+  add("a");
+  turn();
+  finish_batch(BatchResult::committed);
+  add("a");
+  turn();
+  EXPECT_TRUE(store_->submitted.empty());
+  lane_->tick(loop_.now_ns_ + kCountsDelayNs + 1);
+  turn();
+  ASSERT_EQ(store_->submitted.size(), 1u);
+  EXPECT_EQ(store_->submitted.front()->duplicate_count, 1);
+  // A filing that fails is repeated.
+  finish_batch(BatchResult::unavailable);
+  lane_->tick(loop_.now_ns_ + kCountsDelayNs + 1);
+  turn();
+  ASSERT_EQ(store_->submitted.size(), 1u);
+  EXPECT_EQ(store_->submitted.front()->duplicate_count, 1);
+  finish_batch(BatchResult::committed);
+}
+
+TEST_F(LaneTest, AReadWaitsUntilTheRepeatsBeforeItAreFiled) {
+  add("a");
+  turn();
+  finish_batch(BatchResult::committed);
+  add("a");
+  job_.origin = this;
+  lane_->read(job_);
+  EXPECT_TRUE(store_->reads.empty());
+  turn();
+  finish_batch(BatchResult::committed);
+  ASSERT_EQ(store_->reads.size(), 1u);
+  client_->read_done(*store_->reads.front());
+  turn();
+  EXPECT_EQ(job_returned_, 1);
+}
+
+TEST_F(LaneTest, ARetiredLaneFinishesWhatItHasAndClosesItsStore) {
+  Postback& postback = add("a");
+  turn();
+  lane_->retire();
+  turn();
+  EXPECT_FALSE(store_->closed);
+  finish_batch(BatchResult::committed);
+  turn();
+  EXPECT_EQ(postback.outcome, Outcome::success);
+  EXPECT_TRUE(store_->closed);
+  client_->store_closed();
+  EXPECT_TRUE(lane_->retired());
+}
+
+TEST_F(LaneTest, EveryPostbackReceivedHasOneOutcome) {
+  add("a");
+  add("a");
+  add("bad", Reason::conversion_id_macro);
+  turn();
+  finish_batch(BatchResult::committed);
+  add("b");
+  turn();
+  finish_batch(BatchResult::unavailable);
+  const LaneCounters& counters = lane_->counters();
+  EXPECT_EQ(counters.received, 4u);
+  EXPECT_EQ(counters.stored + counters.duplicate + counters.quarantined + counters.unavailable,
+            counters.received);
+}
+
+}  // namespace
+}  // namespace postback::ingest
