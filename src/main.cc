@@ -1,0 +1,133 @@
+// postbackd: reads its settings, starts the server, waits for signals.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/log.h"
+#include "base/settings.h"
+#include "server/server.h"
+
+extern char** environ;
+
+namespace postback {
+namespace {
+
+constexpr auto kStopLimit = std::chrono::milliseconds(7500);
+
+int fail(const std::string& message) {
+  base::log_stop();
+  std::fprintf(stderr, "postbackd: %s\n", message.c_str());
+  return 1;
+}
+
+// Every client is a descriptor: use all that the operator allows.
+void raise_open_files_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Before any thread starts: all of them inherit the mask, and only main takes the signals.
+sigset_t block_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+// A disk or database that hangs must not keep a stopped server alive: what was acknowledged is
+// durable, and nothing else is owed.
+void end_process_in_time() {
+  std::thread([] {
+    std::this_thread::sleep_for(kStopLimit);
+    LOG_WARNING("server", "a database did not close in time; ending without it");
+    base::log_stop();
+    _exit(0);
+  }).detach();
+}
+
+void wait_for_stop(const sigset_t& signals, server::Server* server) {
+  while (true) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) continue;
+    if (signal != SIGHUP) {
+      LOG_INFO("server", std::string("stopping on ") + strsignal(signal));
+      return;
+    }
+    LOG_INFO("server", "reloading: partners and log file");
+    base::log_reopen();
+    server->reload();
+  }
+}
+
+int run(const base::Settings& settings) {
+  const sigset_t signals = block_signals();
+  raise_open_files_limit();
+  base::LogOptions log;
+  log.level = settings.log_level;
+  log.format = settings.log_format;
+  log.file = settings.log_file == "-" ? "" : settings.log_file;
+  if (base::Status status = base::log_start(log); !status.ok()) return fail(status.message());
+
+  auto server = std::make_unique<server::Server>(settings);
+  if (base::Status status = server->start(); !status.ok()) {
+    base::log_stop();
+    std::fprintf(stderr, "postbackd: %s\n", status.message().c_str());
+    _exit(1);  // Cores may be running already; nothing was acknowledged.
+  }
+  LOG_INFO("server", "postbackd " POSTBACK_VERSION " listening on http://" + settings.host + ":" +
+                         std::to_string(server->port()));
+  wait_for_stop(signals, server.get());
+  end_process_in_time();
+  if (!server->stop()) {
+    LOG_WARNING("server", "a database did not close in time; ending without it");
+    base::log_stop();
+    _exit(0);
+  }
+  server.reset();
+  LOG_INFO("server", "stopped");
+  base::log_stop();
+  return 0;
+}
+
+int main_with(int argument_count, char** arguments) {
+  const std::vector<std::string> command_line(arguments + 1, arguments + argument_count);
+  std::vector<std::string> environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
+  auto read = base::read_settings(command_line, environment, {});
+  if (!read.ok()) return fail(read.status().message());
+  const base::SettingsResult result = read.take();
+  if (result.help) {
+    std::printf(
+        "postbackd receives postbacks and stores each conversion once.\n\n"
+        "Usage: postbackd [--setting value …]\n\n%s",
+        base::settings_help().c_str());
+    return 0;
+  }
+  if (result.version) {
+    std::printf("postbackd %s\n", POSTBACK_VERSION);
+    return 0;
+  }
+  if (!result.arguments.empty()) {
+    return fail("unexpected argument '" + result.arguments.front() + "'; see postbackd --help");
+  }
+  return run(result.settings);
+}
+
+}  // namespace
+}  // namespace postback
+
+int main(int argument_count, char** arguments) {
+  return postback::main_with(argument_count, arguments);
+}

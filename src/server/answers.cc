@@ -1,0 +1,223 @@
+#include "server/answers.h"
+
+#include "base/json_writer.h"
+#include "base/time.h"
+
+namespace postback::server {
+namespace {
+
+using base::append_integer;
+using base::append_iso8601;
+using base::append_json_name;
+using base::append_json_string;
+
+void append_text_member(std::string* out, std::string_view name, std::string_view text) {
+  append_json_name(out, name);
+  append_json_string(out, text);
+}
+
+void append_optional_text(std::string* out, std::string_view name,
+                          const std::optional<std::string>& text) {
+  out->push_back(',');
+  append_json_name(out, name);
+  if (text) {
+    append_json_string(out, *text);
+  } else {
+    out->append("null");
+  }
+}
+
+void append_field(std::string* out, std::string_view name, const Conversion& conversion,
+                  Field field) {
+  out->push_back(',');
+  append_json_name(out, name);
+  if (conversion.has(field)) {
+    append_json_string(out, conversion.text(field));
+  } else {
+    out->append("null");
+  }
+}
+
+void append_amount(std::string* out, std::string_view name, const std::optional<Decimal>& amount) {
+  out->push_back(',');
+  append_json_name(out, name);
+  if (amount) {
+    amount->append_to(out);
+  } else {
+    out->append("null");
+  }
+}
+
+// Text that a database returned for an exact decimal: it is a JSON number as it stands.
+void append_stored_amount(std::string* out, std::string_view name,
+                          const std::optional<std::string>& amount) {
+  out->push_back(',');
+  append_json_name(out, name);
+  out->append(amount ? std::string_view(*amount) : std::string_view("null"));
+}
+
+void append_time(std::string* out, std::string_view name, const std::optional<int64_t>& time_us) {
+  out->push_back(',');
+  append_json_name(out, name);
+  if (!time_us) {
+    out->append("null");
+    return;
+  }
+  out->push_back('"');
+  append_iso8601(out, *time_us);
+  out->push_back('"');
+}
+
+void append_bool(std::string* out, std::string_view name, bool value) {
+  out->push_back(',');
+  append_json_name(out, name);
+  out->append(value ? "true" : "false");
+}
+
+void append_error_object(std::string* out, std::string_view code, std::string_view message,
+                         std::string_view field) {
+  out->append("\"error\":{");
+  append_text_member(out, "code", code);
+  out->push_back(',');
+  append_text_member(out, "message", message);
+  if (!field.empty()) {
+    out->push_back(',');
+    append_text_member(out, "field", field);
+  }
+  out->push_back('}');
+}
+
+void append_partner_head(std::string* out, const Partner& partner) {
+  out->push_back('{');
+  append_text_member(out, "partner", partner.partner_name);
+  out->push_back(',');
+  append_text_member(out, "endpoint", partner.endpoint_path);
+}
+
+}  // namespace
+
+void append_milliseconds(std::string* out, uint64_t microseconds) {
+  append_integer(out, static_cast<int64_t>(microseconds / 1000));
+  const uint64_t rest = microseconds % 1000;
+  const char digits[] = {'.', static_cast<char>('0' + rest / 100),
+                         static_cast<char>('0' + rest / 10 % 10),
+                         static_cast<char>('0' + rest % 10)};
+  out->append(digits, microseconds < 1000 ? 4 : 3);
+}
+
+void append_error(std::string* out, std::string_view code, std::string_view message,
+                  std::string_view field) {
+  out->append("{\"status\":\"error\",");
+  append_error_object(out, code, message, field);
+  out->push_back('}');
+}
+
+void append_success(std::string* out, const Partner& partner, const Conversion& conversion,
+                    uint64_t processing_time_us) {
+  out->append("{\"status\":\"success\",\"partner\":{");
+  append_text_member(out, "code", partner.partner_code);
+  out->push_back(',');
+  append_text_member(out, "name", partner.partner_name);
+  out->push_back(',');
+  append_text_member(out, "endpoint", partner.endpoint_path);
+  out->append("},\"conversion\":{\"id\":");
+  append_integer(out, conversion.id);
+  append_field(out, "conversion_id", conversion, Field::conversion_id);
+  append_field(out, "offer_name", conversion, Field::offer_name);
+  append_amount(out, "usd_sale_amount", conversion.usd_sale_amount);
+  append_amount(out, "usd_earning", conversion.usd_earning);
+  append_field(out, "media_id", conversion, Field::media_id);
+  append_field(out, "sub_id", conversion, Field::sub_id);
+  append_field(out, "click_id", conversion, Field::click_id);
+  if (conversion.has(Field::processing_error)) {
+    append_field(out, "processing_error", conversion, Field::processing_error);
+  }
+  out->append("},\"processing_time_ms\":");
+  append_milliseconds(out, processing_time_us);
+  out->append(",\"message\":\"Conversion processed successfully\"}");
+}
+
+void append_duplicate(std::string* out, const Partner& partner, const Conversion& conversion) {
+  out->append("{\"status\":\"duplicate\",");
+  append_text_member(out, "partner", partner.partner_name);
+  append_field(out, "conversion_id", conversion, Field::conversion_id);
+  out->append(",\"message\":\"Duplicate conversion detected\"}");
+}
+
+void append_quarantined(std::string* out, const Partner& partner, const Conversion& conversion) {
+  out->append("{\"status\":\"quarantined\",");
+  append_text_member(out, "partner", partner.partner_name);
+  out->append(",\"quarantine_id\":");
+  append_integer(out, conversion.id);
+  out->push_back(',');
+  append_error_object(out, reason_name(conversion.reason), conversion.text(Field::fault_message),
+                      conversion.text(Field::fault_field));
+  out->push_back('}');
+}
+
+void append_stats(std::string* out, const Partner& partner, int64_t hours,
+                  const ingest::ReadJob& job) {
+  const StoreStats& stats = job.stats;
+  append_partner_head(out, partner);
+  out->append(",\"stats\":{\"hours\":");
+  append_integer(out, hours);
+  append_time(out, "since", base::minute_floor_us(job.since_us));
+  out->append(",\"total_conversions\":");
+  append_integer(out, stats.conversion_count);
+  out->append(",\"duplicate_conversions\":");
+  append_integer(out, stats.duplicate_count);
+  out->append(",\"quarantined\":");
+  append_integer(out, stats.quarantined_count);
+  out->append(",\"total_sale_amount\":");
+  stats.sale_amount.append_to(out);
+  out->append(",\"total_earning\":");
+  stats.earning.append_to(out);
+  append_time(out, "first_conversion_at", stats.first_conversion_at_us);
+  append_time(out, "last_conversion_at", stats.last_conversion_at_us);
+  out->append(",\"p50_ms\":");
+  append_milliseconds(out, job.latency_us.quantile(0.5));
+  out->append(",\"p99_ms\":");
+  append_milliseconds(out, job.latency_us.quantile(0.99));
+  out->append("}}");
+}
+
+void append_conversions(std::string* out, const Partner& partner, const ingest::ReadJob& job) {
+  append_partner_head(out, partner);
+  out->append(",\"conversions\":[");
+  bool first = true;
+  for (const StoredConversion& row : job.conversions) {
+    if (!first) out->push_back(',');
+    first = false;
+    out->append("{\"id\":");
+    append_integer(out, row.id);
+    out->push_back(',');
+    append_text_member(out, "conversion_id", row.conversion_id);
+    append_optional_text(out, "offer_id", row.offer_id);
+    append_optional_text(out, "offer_name", row.offer_name);
+    append_time(out, "conversion_datetime", row.conversion_datetime_us);
+    append_stored_amount(out, "usd_sale_amount", row.usd_sale_amount);
+    append_stored_amount(out, "usd_earning", row.usd_earning);
+    append_optional_text(out, "media_id", row.media_id);
+    append_optional_text(out, "sub_id", row.sub_id);
+    append_optional_text(out, "click_id", row.click_id);
+    append_bool(out, "is_processed", row.is_processed);
+    append_bool(out, "is_duplicate", row.is_duplicate);
+    append_optional_text(out, "processing_error", row.processing_error);
+    out->append(",\"raw_data\":");
+    out->append(row.raw_data ? std::string_view(*row.raw_data) : std::string_view("null"));
+    append_time(out, "received_at", row.received_at_us);
+    out->push_back('}');
+  }
+  // The cursor is text: a 64-bit number would not survive clients that read numbers as doubles.
+  out->append("],\"next_cursor\":");
+  if (static_cast<int32_t>(job.conversions.size()) == job.limit && job.limit > 0) {
+    out->push_back('"');
+    append_integer(out, job.conversions.back().id);
+    out->push_back('"');
+  } else {
+    out->append("null");
+  }
+  out->push_back('}');
+}
+
+}  // namespace postback::server

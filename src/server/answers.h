@@ -1,0 +1,32 @@
+// The JSON of every answer, by appending to a string. Amounts are printed from exact decimals,
+// never through a binary float. Pure functions.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "ingest/lane.h"
+#include "ingest/postback.h"
+#include "postback/partner.h"
+
+namespace postback::server {
+
+// {"status":"error","error":{"code":…,"message":…[,"field":…]}}
+void append_error(std::string* out, std::string_view code, std::string_view message,
+                  std::string_view field = {});
+
+void append_success(std::string* out, const Partner& partner, const Conversion& conversion,
+                    uint64_t processing_time_us);
+void append_duplicate(std::string* out, const Partner& partner, const Conversion& conversion);
+// For partners with on_invalid=accept: 200 "quarantined" with the reason an error would carry.
+void append_quarantined(std::string* out, const Partner& partner, const Conversion& conversion);
+
+void append_stats(std::string* out, const Partner& partner, int64_t hours,
+                  const ingest::ReadJob& job);
+void append_conversions(std::string* out, const Partner& partner, const ingest::ReadJob& job);
+
+// "1.25": milliseconds with two or, below one, three decimals.
+void append_milliseconds(std::string* out, uint64_t microseconds);
+
+}  // namespace postback::server

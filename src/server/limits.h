@@ -1,0 +1,45 @@
+// The bounds of the server, in one place; those of HTTP are in http/parser.h, those of the lanes in
+// ingest/limits.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace postback::server {
+
+constexpr uint64_t kMillisecondNs = 1'000'000;
+constexpr uint64_t kSecondNs = 1'000 * kMillisecondNs;
+
+// Absolute limits of one request, and of a connection that waits for the next one.
+constexpr uint64_t kHeadLimitNs = 10 * kSecondNs;
+constexpr uint64_t kBodyLimitNs = 15 * kSecondNs;
+constexpr uint64_t kIdleLimitNs = 60 * kSecondNs;
+// A client that takes nothing of an answer for this long is gone.
+constexpr uint64_t kSendLimitNs = 30 * kSecondNs;
+// After a refusal the rest of the client's bytes is read and thrown away for this long, so that
+// closing does not reset the connection before the client has read the answer.
+constexpr uint64_t kLingerLimitNs = 1 * kSecondNs;
+
+// A postback whose outcome is not known by then is answered 503. Senders wait 2 s at least.
+constexpr uint64_t kPostbackLimitNs = 1'700 * kMillisecondNs;
+constexpr uint64_t kReadLimitNs = 6 * kSecondNs;
+constexpr int kRetryAfterS = 5;
+
+// Answers of one connection that are not sent yet; at the bound reading stops.
+constexpr uint32_t kExchangesMax = 16;
+// Output of one connection that the client has not taken; at the bound reading stops.
+constexpr size_t kOutputBytesMax = 256 * 1024;
+
+// How often deadlines of connections are looked at, and lanes ticked.
+constexpr uint64_t kSweepIntervalNs = 250 * kMillisecondNs;
+constexpr uint64_t kTickIntervalNs = 50 * kMillisecondNs;
+
+// Stopping: clients get this long for their answers, databases this long to close; under 8 s in
+// all.
+constexpr uint64_t kDrainLimitNs = 4 * kSecondNs;
+constexpr uint64_t kCloseLimitNs = 3 * kSecondNs;
+
+constexpr int64_t kStatsHoursMax = 24 * 366 * 10;
+constexpr int64_t kPageRowsMax = 1000;
+
+}  // namespace postback::server

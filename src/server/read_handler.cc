@@ -1,0 +1,119 @@
+#include "server/read_handler.h"
+
+#include <charconv>
+#include <memory>
+
+#include "base/log.h"
+#include "server/answers.h"
+
+namespace postback::server {
+namespace {
+
+constexpr int64_t kHourUs = 3'600'000'000;
+constexpr int64_t kHoursDefault = 24;
+constexpr int64_t kPageRowsDefault = 10;
+
+// The value of a parameter, not decoded: the values taken here are integers. Empty when absent.
+std::string_view query_value(std::string_view query, std::string_view name) {
+  while (!query.empty()) {
+    const size_t end = std::min(query.find('&'), query.size());
+    const std::string_view pair = query.substr(0, end);
+    query.remove_prefix(std::min(end + 1, query.size()));
+    if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=') {
+      return pair.substr(name.size() + 1);
+    }
+  }
+  return {};
+}
+
+// True, and *value set, when the parameter is absent (then to `otherwise`) or in range.
+bool read_integer(std::string_view query, std::string_view name, int64_t low, int64_t high,
+                  int64_t otherwise, int64_t* value) {
+  const std::string_view text = query_value(query, name);
+  if (text.empty()) {
+    *value = otherwise;
+    return true;
+  }
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), *value);
+  return result.ec == std::errc() && result.ptr == text.data() + text.size() && *value >= low &&
+         *value <= high;
+}
+
+}  // namespace
+
+struct ReadHandler::Job : ingest::ReadJob {
+  const partner::PartnerEntry* partner = nullptr;
+  TableUses::Use* table_use = nullptr;
+  int64_t hours = 0;
+};
+
+bool ReadHandler::read_query(std::string_view query, Job* job, std::string* fault_field,
+                             std::string* fault_message) const {
+  const auto range = [&](std::string_view name, int64_t low, int64_t high, int64_t otherwise,
+                         int64_t* value) {
+    if (read_integer(query, name, low, high, otherwise, value)) return true;
+    *fault_field = name;
+    *fault_message = std::string(name) + " must be a whole number from " + std::to_string(low) +
+                     " to " + std::to_string(high);
+    return false;
+  };
+  if (job->kind == StoreRead::Kind::stats) {
+    if (!range("hours", 1, kStatsHoursMax, kHoursDefault, &job->hours)) return false;
+    job->since_us = environment_.clock->wall_us() - job->hours * kHourUs;
+    return true;
+  }
+  int64_t limit = 0;
+  if (!range("limit", 1, kPageRowsMax, kPageRowsDefault, &limit)) return false;
+  job->limit = static_cast<int32_t>(limit);
+  return range("cursor", 1, INT64_MAX, INT64_MAX, &job->before_id);
+}
+
+void ReadHandler::handle(const ExchangeId& id, std::string_view query, StoreRead::Kind kind,
+                         const partner::PartnerEntry& partner) {
+  auto job = std::make_unique<Job>();
+  job->kind = kind;
+  job->partner_id = partner.partner.id;
+  std::string fault_field;
+  std::string fault_message;
+  if (!read_query(query, job.get(), &fault_field, &fault_message)) {
+    body_.clear();
+    append_error(&body_, "invalid_parameter", fault_message, fault_field);
+    environment_.connections->answer(id, {.status = 400, .body = body_});
+    return;
+  }
+  job->slice_count = static_cast<uint32_t>(partner.partner.lanes);
+  job->origin_core = environment_.courier->own_core();
+  job->origin = this;
+  job->connection = id.connection;
+  job->exchange = id.exchange;
+  job->partner = &partner;
+  job->table_use = environment_.tables->acquire();
+  const uint32_t home =
+      ingest::home_core(partner.partner.id, 0, environment_.courier->core_count());
+  job->receiver = (*environment_.lanes)[home].reads;
+  ++in_use_;
+  environment_.courier->send(home, *job.release());
+}
+
+void ReadHandler::receive(Message& message) {
+  const std::unique_ptr<Job> job(static_cast<Job*>(&message));
+  --in_use_;
+  const Partner& partner = job->partner->partner;
+  body_.clear();
+  Answer answer;
+  if (!job->ok) {
+    LOG_WARNING("read", "partner=" + partner.partner_code + " read failed: " + job->error);
+    append_error(&body_, "database_unavailable", "the database cannot be read now; try again");
+    answer.status = 503;
+    answer.retry_after_s = kRetryAfterS;
+  } else if (job->kind == StoreRead::Kind::stats) {
+    append_stats(&body_, partner, job->hours, *job);
+  } else {
+    append_conversions(&body_, partner, *job);
+  }
+  answer.body = body_;
+  environment_.connections->answer({job->connection, job->exchange}, answer);
+  environment_.tables->release(job->table_use);
+}
+
+}  // namespace postback::server

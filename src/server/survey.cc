@@ -1,0 +1,331 @@
+#include "server/survey.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/json_writer.h"
+#include "base/time.h"
+
+namespace postback::server {
+namespace {
+
+using base::append_integer;
+using base::append_json_name;
+using base::append_json_string;
+
+class JsonObject {
+ public:
+  explicit JsonObject(std::string* out) : out_(out) { out_->push_back('{'); }
+  void end() { out_->push_back('}'); }
+  void name(std::string_view name) {
+    if (!first_) out_->push_back(',');
+    first_ = false;
+    append_json_name(out_, name);
+  }
+  void text(std::string_view key, std::string_view value) {
+    name(key);
+    append_json_string(out_, value);
+  }
+  void integer(std::string_view key, int64_t value) {
+    name(key);
+    append_integer(out_, value);
+  }
+  void boolean(std::string_view key, bool value) {
+    name(key);
+    out_->append(value ? "true" : "false");
+  }
+  void time(std::string_view key, int64_t time_us) {
+    name(key);
+    out_->push_back('"');
+    base::append_iso8601(out_, time_us);
+    out_->push_back('"');
+  }
+
+ private:
+  std::string* out_;
+  bool first_ = true;
+};
+
+bool is_bad(StoreState state) {
+  return state == StoreState::down || state == StoreState::schema_wrong;
+}
+
+std::vector<const LaneReport*> all_lanes(const Survey& survey) {
+  std::vector<const LaneReport*> lanes;
+  for (const CoreReport& core : survey.cores) {
+    for (const LaneReport& lane : core.lanes) lanes.push_back(&lane);
+  }
+  std::sort(lanes.begin(), lanes.end(), [](const LaneReport* a, const LaneReport* b) {
+    return std::pair(a->partner_id, a->slice) < std::pair(b->partner_id, b->slice);
+  });
+  return lanes;
+}
+
+void append_control_database(JsonObject* object, std::string* out, const ProcessReport& process) {
+  object->name("control_database");
+  JsonObject control(out);
+  control.text("kind", process.registry.kind);
+  control.text("state", process.registry.up ? "up" : "down");
+  if (!process.registry.error.empty()) control.text("error", process.registry.error);
+  control.end();
+}
+
+}  // namespace
+
+void append_health(std::string* out, const Survey& survey, const ProcessReport& process) {
+  const std::vector<const LaneReport*> lanes = all_lanes(survey);
+  const bool degraded =
+      !process.registry.up || std::any_of(lanes.begin(), lanes.end(), [](const LaneReport* lane) {
+        return is_bad(lane->store.state);
+      });
+  JsonObject health(out);
+  health.text("status", degraded ? "degraded" : "healthy");
+  health.text("version", POSTBACK_VERSION);
+  health.integer("uptime_s", (process.now_us - process.started_at_us) / 1'000'000);
+  append_control_database(&health, out, process);
+  health.name("databases");
+  out->push_back('[');
+  bool first = true;
+  for (const LaneReport* lane : lanes) {
+    if (!first) out->push_back(',');
+    first = false;
+    JsonObject database(out);
+    database.text("partner", lane->partner_code);
+    if (lane->slice > 0) database.integer("lane", lane->slice);
+    database.text("kind", lane->store_kind);
+    database.text("state", store_state_name(lane->store.state));
+    if (!lane->store.error.empty()) database.text("error", lane->store.error);
+    database.integer("waiting", static_cast<int64_t>(lane->held));
+    database.end();
+  }
+  out->push_back(']');
+  health.end();
+}
+
+void append_info(std::string* out, const Survey& survey, const ProcessReport& process) {
+  JsonObject info(out);
+  info.text("name", "postbackd");
+  info.text("version", POSTBACK_VERSION);
+  info.time("started_at", process.started_at_us);
+  const CoreReport& core = survey.cores.front();
+  info.name("event_loop");
+  JsonObject loop(out);
+  loop.text("engine", core.engine);
+  loop.text("reason", core.engine_reason);
+  loop.integer("cores", static_cast<int64_t>(survey.cores.size()));
+  loop.end();
+  append_control_database(&info, out, process);
+  info.name("partners");
+  out->push_back('[');
+  bool first = true;
+  if (process.partners != nullptr) {
+    for (const auto& entry : process.partners->entries()) {
+      if (!first) out->push_back(',');
+      first = false;
+      const Partner& partner = entry->partner;
+      JsonObject object(out);
+      object.text("code", partner.partner_code);
+      object.text("name", partner.partner_name);
+      object.text("endpoint", partner.endpoint_path);
+      object.boolean("is_active", partner.is_active);
+      object.text("database_kind",
+                  partner.effective_database_url.starts_with("sqlite:") ? "sqlite" : "postgresql");
+      object.text("timezone", partner.timezone);
+      object.integer("lanes", partner.lanes);
+      object.end();
+    }
+  }
+  out->push_back(']');
+  info.name("settings");
+  JsonObject settings(out);
+  for (const auto& [name, value] : base::settings_shown(*process.settings)) {
+    settings.text(name, value);
+  }
+  settings.end();
+  info.end();
+}
+
+namespace {
+
+void append_label_value(std::string* out, std::string_view value) {
+  for (const char c : value) {
+    if (c == '\\' || c == '"') out->push_back('\\');
+    if (c == '\n') {
+      out->append("\\n");
+    } else {
+      out->push_back(c);
+    }
+  }
+}
+
+void append_metric_head(std::string* out, std::string_view name, std::string_view type,
+                        std::string_view help) {
+  out->append("# HELP ").append(name).append(" ").append(help).append("\n");
+  out->append("# TYPE ").append(name).append(" ").append(type).append("\n");
+}
+
+void append_sample(std::string* out, std::string_view name, int64_t value) {
+  out->append(name).append(" ");
+  append_integer(out, value);
+  out->push_back('\n');
+}
+
+void append_lane_labels(std::string* out, const LaneReport& lane) {
+  out->append("{partner=\"");
+  append_label_value(out, lane.partner_code);
+  out->append("\",lane=\"");
+  append_integer(out, lane.slice);
+  out->append("\"");
+}
+
+void append_lane_sample(std::string* out, std::string_view name, const LaneReport& lane,
+                        std::string_view more_labels, uint64_t value) {
+  out->append(name);
+  append_lane_labels(out, lane);
+  out->append(more_labels).append("} ");
+  append_integer(out, static_cast<int64_t>(value));
+  out->push_back('\n');
+}
+
+// Buckets at powers of two, where the histogram's counts are exact.
+void append_histogram(std::string* out, std::string_view name, const LaneReport& lane,
+                      const base::Histogram& histogram, int first_power, int last_power,
+                      double unit) {
+  char text[64];
+  for (int power = first_power; power <= last_power; power += 2) {
+    const uint64_t bound = (uint64_t{1} << power) - 1;
+    std::snprintf(text, sizeof text, ",le=\"%.9g\"", static_cast<double>(bound) * unit);
+    append_lane_sample(out, std::string(name) + "_bucket", lane, text,
+                       histogram.count_up_to(bound));
+  }
+  append_lane_sample(out, std::string(name) + "_bucket", lane, ",le=\"+Inf\"", histogram.count());
+  std::snprintf(text, sizeof text, "%.9g", static_cast<double>(histogram.sum()) * unit);
+  out->append(name).append("_sum");
+  append_lane_labels(out, lane);
+  out->append("} ").append(text).append("\n");
+  append_lane_sample(out, std::string(name) + "_count", lane, "", histogram.count());
+}
+
+void append_lane_metrics(std::string* out, const std::vector<const LaneReport*>& lanes) {
+  append_metric_head(out, "postback_requests_total", "counter",
+                     "Postbacks by partner and outcome.");
+  for (const LaneReport* lane : lanes) {
+    const ingest::LaneCounters& counters = lane->counters;
+    const std::pair<const char*, uint64_t> outcomes[] = {{"success", counters.stored},
+                                                         {"duplicate", counters.duplicate},
+                                                         {"quarantined", counters.quarantined},
+                                                         {"unavailable", counters.unavailable}};
+    for (const auto& [outcome, count] : outcomes) {
+      append_lane_sample(out, "postback_requests_total", *lane,
+                         std::string(",outcome=\"") + outcome + "\"", count);
+    }
+  }
+  const auto each = [&](std::string_view name, std::string_view type, std::string_view help,
+                        auto value_of) {
+    append_metric_head(out, name, type, help);
+    for (const LaneReport* lane : lanes) append_lane_sample(out, name, *lane, "", value_of(*lane));
+  };
+  each("postback_received_total", "counter", "Postbacks that reached their lane.",
+       [](const LaneReport& lane) { return lane.counters.received; });
+  each("postback_waiting", "gauge", "Postbacks waiting for their database.",
+       [](const LaneReport& lane) { return lane.held; });
+  each("postback_batches_total", "counter", "Batches given to the database.",
+       [](const LaneReport& lane) { return lane.counters.batches; });
+  each("postback_batches_failed_total", "counter", "Batches that were not committed.",
+       [](const LaneReport& lane) { return lane.counters.batches_failed; });
+  each("postback_batches_in_flight", "gauge", "Batches the database is working on.",
+       [](const LaneReport& lane) { return lane.store.batches_in_flight; });
+  each("postback_database_connections", "gauge", "Connections to the partner's database.",
+       [](const LaneReport& lane) { return lane.store.connections; });
+  each("postback_database_up", "gauge", "0: the last attempt to reach the database failed.",
+       [](const LaneReport& lane) { return is_bad(lane.store.state) ? 0 : 1; });
+  append_metric_head(out, "postback_latency_seconds", "histogram",
+                     "From the complete request to its outcome.");
+  for (const LaneReport* lane : lanes) {
+    append_histogram(out, "postback_latency_seconds", *lane, lane->counters.latency_us, 6, 24,
+                     1e-6);
+  }
+  append_metric_head(out, "postback_batch_rows", "histogram", "Rows of a batch.");
+  for (const LaneReport* lane : lanes) {
+    append_histogram(out, "postback_batch_rows", *lane, lane->counters.batch_rows, 1, 11, 1);
+  }
+}
+
+void append_connection_metrics(std::string* out, const Survey& survey) {
+  ConnectionCounters total;
+  size_t connections = 0;
+  size_t dedupe_ids = 0;
+  size_t dedupe_bytes = 0;
+  size_t postbacks = 0;
+  for (const CoreReport& core : survey.cores) {
+    total.accepted += core.connection_counters.accepted;
+    total.accept_errors += core.connection_counters.accept_errors;
+    total.closed_by_limit += core.connection_counters.closed_by_limit;
+    for (size_t status = 0; status < total.answers_by_status.size(); ++status) {
+      total.answers_by_status[status] += core.connection_counters.answers_by_status[status];
+    }
+    connections += core.connections;
+    dedupe_ids += core.dedupe_ids;
+    dedupe_bytes += core.dedupe_bytes;
+    postbacks += core.postbacks_in_use;
+  }
+  append_metric_head(out, "http_responses_total", "counter", "Answers by status.");
+  for (size_t status = 0; status < total.answers_by_status.size(); ++status) {
+    if (total.answers_by_status[status] == 0) continue;
+    out->append("http_responses_total{status=\"");
+    append_integer(out, static_cast<int64_t>(status));
+    out->append("\"} ");
+    append_integer(out, static_cast<int64_t>(total.answers_by_status[status]));
+    out->push_back('\n');
+  }
+  const auto one = [&](std::string_view name, std::string_view type, std::string_view help,
+                       uint64_t value) {
+    append_metric_head(out, name, type, help);
+    append_sample(out, name, static_cast<int64_t>(value));
+  };
+  one("http_connections", "gauge", "Open client connections.", connections);
+  one("http_connections_accepted_total", "counter", "Client connections accepted.", total.accepted);
+  one("http_accept_errors_total", "counter", "Accepts that failed.", total.accept_errors);
+  one("http_connections_timed_out_total", "counter", "Connections closed by a time limit.",
+      total.closed_by_limit);
+  one("postback_in_progress", "gauge", "Postbacks between request and answer.", postbacks);
+  one("postback_dedupe_ids", "gauge", "Ids in the dedupe sets.", dedupe_ids);
+  one("postback_dedupe_bytes", "gauge", "Memory of the dedupe sets.", dedupe_bytes);
+}
+
+int64_t resident_bytes() {
+  // /proc/self/statm: sizes in pages; the second is what is resident (proc(5)).
+  std::FILE* file = std::fopen("/proc/self/statm", "re");
+  if (file == nullptr) return 0;
+  long total = 0;
+  long resident = 0;
+  const int fields = std::fscanf(file, "%ld %ld", &total, &resident);
+  std::fclose(file);
+  return fields == 2 ? resident * sysconf(_SC_PAGESIZE) : 0;
+}
+
+}  // namespace
+
+void append_metrics(std::string* out, const Survey& survey, const ProcessReport& process) {
+  append_metric_head(out, "postback_info", "gauge", "Version and event loop.");
+  out->append("postback_info{version=\"" POSTBACK_VERSION "\",engine=\"");
+  append_label_value(out, survey.cores.front().engine);
+  out->append("\"} 1\n");
+  append_lane_metrics(out, all_lanes(survey));
+  append_connection_metrics(out, survey);
+  append_metric_head(out, "postback_control_database_up", "gauge",
+                     "0: the control database cannot be read.");
+  append_sample(out, "postback_control_database_up", process.registry.up ? 1 : 0);
+  append_metric_head(out, "postback_partners", "gauge", "Partners in the registry.");
+  append_sample(
+      out, "postback_partners",
+      process.partners == nullptr ? 0 : static_cast<int64_t>(process.partners->entries().size()));
+  append_metric_head(out, "process_resident_memory_bytes", "gauge", "Resident memory.");
+  append_sample(out, "process_resident_memory_bytes", resident_bytes());
+  append_metric_head(out, "process_start_time_seconds", "gauge", "Start time, Unix seconds.");
+  append_sample(out, "process_start_time_seconds", process.started_at_us / 1'000'000);
+}
+
+}  // namespace postback::server
