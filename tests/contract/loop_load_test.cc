@@ -13,7 +13,8 @@
 namespace postback::io {
 namespace {
 
-// Lets the process open no further descriptor while it lives.
+// Lets the process open no further descriptor while it lives. Only for the time of a turn: the
+// undefined-behaviour sanitizer wants descriptors for its own checks in between.
 class NoDescriptors {
  public:
   NoDescriptors() {
@@ -30,6 +31,15 @@ class NoDescriptors {
   rlimit before_{};
 };
 
+void turn_without_descriptors(Loop* loop) {
+  std::span<const Completion> completions;
+  {
+    const NoDescriptors none;
+    completions = loop->turn(milliseconds(100));
+  }
+  for (const Completion& completion : completions) completion.client->complete(completion);
+}
+
 TEST_P(LoopContract, WithoutDescriptorsAcceptBacksOffServesOthersAndRecovers) {
   Recorder acceptor;
   Recorder client;
@@ -39,24 +49,22 @@ TEST_P(LoopContract, WithoutDescriptorsAcceptBacksOffServesOthersAndRecovers) {
   const SocketId listener = loop_->open(listening, &acceptor, 0);
   std::vector<Fd> waiting;
   for (int i = 0; i < 5; ++i) waiting.push_back(tcp_connect(bound_port(listening)));
+  turn(milliseconds(0));
+  loop_->accept(listener);
+  loop_->recv(id);
   size_t turns = 0;
-  const auto start = std::chrono::steady_clock::now();
-  {
-    const NoDescriptors none;
-    loop_->accept(listener);
-    loop_->recv(id);
-    size_t echoed = 0;
-    while (std::chrono::steady_clock::now() < start + milliseconds(450)) {
-      if (turns % 4 == 0) write_all(peer.get(), "x");
-      turn(milliseconds(100));
-      ++turns;
-      if (client.count(Event::recv) > echoed) {
-        echoed = client.count(Event::recv);
-        loop_->recv(id);
-      }
+  size_t echoed = 0;
+  const auto end = std::chrono::steady_clock::now() + milliseconds(450);
+  while (std::chrono::steady_clock::now() < end) {
+    if (turns % 4 == 0) write_all(peer.get(), "x");
+    turn_without_descriptors(loop_.get());
+    ++turns;
+    if (client.count(Event::recv) > echoed) {
+      echoed = client.count(Event::recv);
+      loop_->recv(id);
     }
-    EXPECT_GT(echoed, 0u) << "connections are served meanwhile";
   }
+  EXPECT_GT(echoed, 0u) << "connections are served meanwhile";
   for (const Record& record : acceptor.records) EXPECT_EQ(record.result, -EMFILE);
   EXPECT_GE(acceptor.records.size(), 2u) << "it tried again";
   EXPECT_LE(acceptor.records.size(), 6u) << "told once per back-off of 100 ms";
@@ -78,9 +86,11 @@ TEST_P(LoopContract, AListenerCanBeClosedDuringItsBackOff) {
   const int listening = listen_tcp("127.0.0.1", 0, false).take();
   const SocketId listener = loop_->open(listening, &acceptor, 0);
   const Fd waiting = tcp_connect(bound_port(listening));
-  const NoDescriptors none;
+  turn(milliseconds(0));
   loop_->accept(listener);
-  ASSERT_TRUE(turn_until([&] { return !acceptor.records.empty(); }));
+  for (int i = 0; i < 100 && acceptor.records.empty(); ++i) turn_without_descriptors(loop_.get());
+  ASSERT_EQ(acceptor.records.size(), 1u);
+  EXPECT_EQ(acceptor.records[0].result, -EMFILE);
   close_and_wait(listener, &acceptor);
   EXPECT_EQ(turn(milliseconds(150)), 0u) << "nothing comes after `closed`";
 }
@@ -282,7 +292,9 @@ class Sender : public LoopClient {
 
 TEST_P(LoopContract, TwoThousandSocketsEchoWithoutALostOrWrongByte) {
   std::mt19937_64 random(random_seed());
-  const size_t sockets = std::min<size_t>(2000, (raise_open_files() - 200) / 2);
+  // The tiny engines take four recvs per turn, each after a look at all events.
+  const size_t wanted = GetParam().recvs_per_turn_max < 16 ? 300 : 2000;
+  const size_t sockets = std::min<size_t>(wanted, (raise_open_files() - 200) / 2);
   std::vector<std::unique_ptr<Echo>> echoes;
   std::vector<std::unique_ptr<Sender>> senders;
   for (size_t i = 0; i < sockets; ++i) {

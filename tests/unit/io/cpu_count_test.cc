@@ -17,7 +17,8 @@ namespace {
 class CpuCount : public testing::Test {
  protected:
   void SetUp() override {
-    std::string name = std::filesystem::temp_directory_path() / "cpu_count.XXXXXX";
+    std::string name =
+        std::filesystem::temp_directory_path() / ("cpu_count." + std::string(6, 'X'));
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     root_ = name;
   }
