@@ -28,15 +28,6 @@ void append_escaped_bytes(std::string* out, std::string_view bytes) {
   }
 }
 
-uint32_t decode(std::string_view sequence) {
-  const auto first = static_cast<unsigned char>(sequence[0]);
-  uint32_t code = sequence.size() == 1 ? first : first & (0x7Fu >> sequence.size());
-  for (size_t i = 1; i < sequence.size(); ++i) {
-    code = code << 6 | (static_cast<unsigned char>(sequence[i]) & 0x3Fu);
-  }
-  return code;
-}
-
 bool is_control(uint32_t code) {
   return code < 0x20 || (code >= 0x7F && code < 0xA0);
 }
@@ -65,7 +56,7 @@ void append_printable(std::string* out, std::string_view text) {
       append_escaped_bytes(out, part);
       continue;
     }
-    const uint32_t code = decode(part);
+    const uint32_t code = utf8_code_point(part);
     if (is_control(code)) {
       append_escaped_bytes(out, part);
     } else if (is_reordering(code)) {

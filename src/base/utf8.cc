@@ -43,6 +43,14 @@ size_t utf8_sequence_size(std::string_view text, size_t* invalid_size) {
   return size;
 }
 
+uint32_t utf8_code_point(std::string_view sequence) {
+  // The first byte of a sequence of n bytes has n leading ones and a zero before its bits.
+  const uint32_t first = byte_at(sequence, 0);
+  uint32_t code = sequence.size() == 1 ? first : first & (0x7Fu >> sequence.size());
+  for (size_t i = 1; i < sequence.size(); ++i) code = code << 6 | (byte_at(sequence, i) & 0x3Fu);
+  return code;
+}
+
 bool is_valid_utf8(std::string_view text) {
   size_t position = 0;
   while (position < text.size()) {

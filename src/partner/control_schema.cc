@@ -139,4 +139,12 @@ Status create_control_schema(SqlClient* client) {
   return status.ok() ? transaction.commit() : status;
 }
 
+Status check_control_schema(SqlClient* client) {
+  base::Result<int> version = read_version(client);
+  if (!version.ok()) return version.status();
+  if (version.value() > 0) return check_version(version.value());
+  return Status::error(
+      "the control database has no table of partners; make it with: postbackctl init");
+}
+
 }  // namespace postback::partner

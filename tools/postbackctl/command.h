@@ -1,0 +1,63 @@
+// postbackctl: the administration tool. A command is a function from an invocation to an exit code;
+// it prints its result on standard output and every error as one line on standard error.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/settings.h"
+#include "base/status.h"
+
+namespace postback::postbackctl {
+
+constexpr int kOk = 0;
+constexpr int kFailed = 1;  // What was asked for could not be done, or only in part.
+constexpr int kUsage = 2;   // The command line or a setting is wrong; nothing was tried.
+
+constexpr int kQuarantineRowsDefault = 50;
+constexpr int kQuarantineRowsMax = 1000;
+
+// What follows the program's name, settings taken out.
+struct Invocation {
+  base::Settings settings;
+  std::vector<std::string> words;  // Command and operands; run() sees the operands only.
+  bool json = false;
+  bool show_secrets = false;
+  std::optional<std::string> partner;
+  std::optional<std::string> reason;
+  int limit = kQuarantineRowsDefault;
+  std::vector<std::string> flags;  // The names of the flags that were given.
+};
+
+struct Command {
+  const char* name;      // "partner add"
+  const char* operands;  // "FILE.json|-"
+  size_t operands_min;
+  size_t operands_max;
+  std::vector<std::string> flags;  // Its own, beside the settings.
+  const char* summary;             // One line.
+  const char* details;             // For --help of the command.
+  int (*run)(const Invocation& invocation);
+};
+
+std::span<const Command> commands();
+
+int run_init(const Invocation& invocation);
+int run_partner_list(const Invocation& invocation);
+int run_partner_show(const Invocation& invocation);
+int run_partner_add(const Invocation& invocation);
+int run_partner_set(const Invocation& invocation);
+int run_partner_enable(const Invocation& invocation);
+int run_partner_disable(const Invocation& invocation);
+int run_partner_remove(const Invocation& invocation);
+int run_quarantine_list(const Invocation& invocation);
+int run_quarantine_show(const Invocation& invocation);
+
+// Prints "postbackctl: …" on standard error and returns `code`.
+int fail(const std::string& message, int code = kFailed);
+void warn(const std::string& message);
+void print(const std::string& text);  // On standard output, as it is.
+
+}  // namespace postback::postbackctl

@@ -1,0 +1,126 @@
+#include <cstdio>
+
+#include "command.h"
+
+namespace postback::postbackctl {
+
+std::span<const Command> commands() {
+  static const std::vector<Command> all = {
+      {"init",
+       "",
+       0,
+       0,
+       {"--json"},
+       "create the control database and register shipped partners",
+       "Creates the control database and its table of partners if missing, and registers the two\n"
+       "shipped partners, involve_asia and rector, if they are not there. What is there is never\n"
+       "changed, so this may be run again at any time.\n",
+       run_init},
+      {"partner list",
+       "",
+       0,
+       0,
+       {"--json"},
+       "all partners",
+       "Lists all partners by id. A row that was made wrong with SQL is named on standard error,\n"
+       "and the exit code is 1.\n",
+       run_partner_list},
+      {"partner show",
+       "CODE",
+       1,
+       1,
+       {"--json", "--show-secrets"},
+       "everything about one partner",
+       "Shows every field of a partner. The password in database_url is masked unless\n"
+       "--show-secrets is given. The output of --json can be edited and given to `partner add`.\n",
+       run_partner_show},
+      {"partner add",
+       "FILE.json|-",
+       1,
+       1,
+       {"--json"},
+       "add a partner from a file or standard input",
+       "Adds a partner. The file holds one JSON object, for example:\n\n"
+       "  {\"partner_code\": \"new_partner\", \"partner_name\": \"New Partner\",\n"
+       "   \"endpoint_path\": \"/new/event\", \"database_name\": \"new_partner_db\",\n"
+       "   \"parameter_mapping\": {\"conversion_id\": \"their_id\", \"sub_id\": \"their_sub\"}}\n\n"
+       "parameter_mapping pairs the name in our URL (left) with the partner's own (right). What "
+       "is\n"
+       "left out has its default. A running server serves the partner within two seconds.\n",
+       run_partner_add},
+      {"partner set",
+       "CODE KEY=VALUE...",
+       2,
+       64,
+       {"--json"},
+       "change fields of a partner",
+       "Changes fields of a partner and checks the whole partner as `partner add` does. For\n"
+       "example:\n\n"
+       "  postbackctl partner set rector timezone=Asia/Taipei lanes=2\n"
+       "  postbackctl partner set rector parameter_mapping='{\"conversion_id\": \"id\"}'\n",
+       run_partner_set},
+      {"partner enable",
+       "CODE",
+       1,
+       1,
+       {"--json"},
+       "let a partner's endpoint answer",
+       "Sets is_active=true.\n",
+       run_partner_enable},
+      {"partner disable",
+       "CODE",
+       1,
+       1,
+       {"--json"},
+       "let a partner's endpoint answer 404",
+       "Sets is_active=false. The partner's rows stay as they are.\n",
+       run_partner_disable},
+      {"partner remove",
+       "CODE",
+       1,
+       1,
+       {"--json"},
+       "forget a partner; its rows are kept",
+       "Removes the partner from the control database. Its endpoint answers 404 from then on. Its\n"
+       "own database with all conversions is left as it is, and its id is never given again.\n",
+       run_partner_remove},
+      {"quarantine list",
+       "",
+       0,
+       0,
+       {"--json", "--partner", "--reason", "--limit"},
+       "postbacks that could not be stored as conversions",
+       "Lists quarantined postbacks of all partners, newest first. A database that is away is "
+       "named\n"
+       "on standard error, and the exit code is 1.\n\n"
+       "  --partner CODE   only this partner's\n"
+       "  --reason NAME    only those with this reason, such as conversion_id_macro\n"
+       "  --limit NUMBER   at most so many, 1 to 1000; default 50\n",
+       run_quarantine_list},
+      {"quarantine show",
+       "ID",
+       1,
+       1,
+       {"--json", "--partner"},
+       "one quarantined postback",
+       "Shows everything that came with a quarantined postback.\n\n"
+       "  --partner CODE   look into this partner's database only\n",
+       run_quarantine_show},
+  };
+  return all;
+}
+
+int fail(const std::string& message, int code) {
+  warn(message);
+  return code;
+}
+
+void warn(const std::string& message) {
+  std::fprintf(stderr, "postbackctl: %s\n", message.c_str());
+}
+
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+}  // namespace postback::postbackctl
