@@ -59,6 +59,7 @@ const char* remedy(int code) {
 SqliteResult SqliteConnection::open(const std::string& path, Role role) {
   CHECK(handle_ == nullptr);
   path_ = path;
+  wal_path_ = path + "-wal";
   role_ = role;
   wal_pages_ = 0;
   const int create = role == Role::writer ? SQLITE_OPEN_CREATE : 0;
@@ -114,7 +115,7 @@ void SqliteConnection::close() {
   if (handle_ == nullptr) return;
   if (role_ == Role::writer && identity_of(path_) != database_file_) {
     sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-  } else if (role_ == Role::writer && identity_of(path_ + "-wal") != wal_file_) {
+  } else if (role_ == Role::writer && identity_of(wal_path_) != wal_file_) {
     // Closing checkpoints only when no other process has the file open; but a -wal file that was
     // deleted is readable by nobody else, so what it holds is saved in any case.
     const std::string error = error_;
@@ -136,12 +137,12 @@ SqliteResult SqliteConnection::checkpoint() {
 
 void SqliteConnection::remember_files() {
   database_file_ = identity_of(path_);
-  wal_file_ = identity_of(path_ + "-wal");
+  wal_file_ = identity_of(wal_path_);
 }
 
 bool SqliteConnection::files_moved() const {
   return database_file_.inode == 0 || wal_file_.inode == 0 ||
-         identity_of(path_) != database_file_ || identity_of(path_ + "-wal") != wal_file_;
+         identity_of(path_) != database_file_ || identity_of(wal_path_) != wal_file_;
 }
 
 SqliteResult SqliteConnection::check(int code) {

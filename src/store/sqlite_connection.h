@@ -82,6 +82,7 @@ class SqliteConnection {
 
   sqlite3* handle_ = nullptr;
   std::string path_;
+  std::string wal_path_;
   Role role_ = Role::reader;
   std::string error_;
   uint64_t busy_until_ns_ = 0;
