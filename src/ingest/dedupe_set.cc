@@ -1,9 +1,10 @@
 #include "ingest/dedupe_set.h"
 
+#include <absl/hash/hash.h>
+
 #include <array>
 #include <cstring>
 
-#include "absl/hash/hash.h"
 #include "base/check.h"
 
 namespace postback::ingest {

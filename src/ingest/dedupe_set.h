@@ -11,13 +11,13 @@
 // Thread: its core's. Errors: none; an id that does not fit is forgotten earlier.
 #pragma once
 
+#include <absl/container/flat_hash_set.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
-
-#include "absl/container/flat_hash_set.h"
 
 namespace postback::ingest {
 

@@ -6,6 +6,8 @@
 // it) → durable (in the dedupe set) or, when the database is away, unseen again.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -13,7 +15,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "base/histogram.h"
 #include "base/time.h"
 #include "ingest/dedupe_set.h"

@@ -2,12 +2,13 @@
 // and slice. Receives the postbacks and reads that the cores send here. Thread: its core's.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "ingest/lane.h"
 #include "partner/partner_table.h"
 

@@ -1,6 +1,7 @@
 #include "server/postback_handler.h"
 
-#include "absl/hash/hash.h"
+#include <absl/hash/hash.h>
+
 #include "base/check.h"
 #include "base/log.h"
 #include "server/answers.h"
