@@ -110,10 +110,13 @@ class DocumentedCalls(Suite):
         self.assertIsNone(answer["next_cursor"])
 
     def test_6_health(self):
-        self.assertIn(self.curl("health")["status"], ("ok", "healthy"))
+        health = self.curl("health")
+        self.assertEqual(health["status"], "healthy")
+        self.assertEqual({database["partner"]: database["state"] for database in
+                          health["databases"]}, {"involve_asia": "up", "rector": "up"})
 
     def test_7_info(self):
         answer = self.curl("info")
-        self.assertIn("InvolveAsia", json.dumps(answer))
-        self.assertIn("Rector", json.dumps(answer))
-        self.assertIn(self.loop, json.dumps(answer))
+        self.assertEqual([(partner["name"], partner["endpoint"]) for partner in answer["partners"]],
+                         [("InvolveAsia", "/involve/event"), ("Rector", "/rector/event")])
+        self.assertEqual(answer["event_loop"]["engine"], self.loop)

@@ -106,8 +106,7 @@ class Engines(StartCase):
     def engine(self, server):
         """(name, reason) as /info tells."""
         info = server.get("/info").json
-        engine = info["engine"]
-        return engine["name"], engine.get("reason", "")
+        return info["event_loop"]["engine"], info["event_loop"]["reason"]
 
     def refusing(self, action):
         return ["/usr/bin/python3", str(REFUSE), action]
