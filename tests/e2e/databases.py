@@ -100,6 +100,7 @@ class Cluster:
         self.durable = durable
         self.process = None
         self.port = free_port()
+        self.clients = {}  # A psql per database.
         self.drop = []
         if os.getuid() == 0:
             user = pwd.getpwnam("postgres")
@@ -145,15 +146,50 @@ class Cluster:
         return (self.folder / "postgres.log").read_text(errors="replace")[-4000:]
 
     def sql(self, text, database="postgres"):
-        """The output of psql for one statement, unaligned."""
-        done = subprocess.run(
-            [self.programs / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h",
-             "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database, "-c",
-             "SET timezone='UTC'", "-c", text],
-            capture_output=True, text=True, check=False, timeout=60)
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr)
-        return done.stdout
+        """The output of psql for one statement, unaligned; RuntimeError when it was refused.
+
+        One psql per database stays connected; when its connection was lost, a new one asks again.
+        """
+        for attempt in (1, 2):
+            psql = self.clients.get(database)
+            if psql is None or psql.poll() is not None:
+                psql = self.clients[database] = self._psql(database)
+            output = self._ask(psql, text)
+            if output is not None and "FATAL:" not in output:
+                break
+            self._forget(database)
+        else:
+            raise RuntimeError(f"psql cannot ask {database}: {output} (attempt {attempt})")
+        if "ERROR:" in output:
+            raise RuntimeError(output)
+        return output
+
+    def _psql(self, database):
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", str(self.programs / "psql"), "-X", "-q", "-A", "-t",
+             "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database],
+            env={**os.environ, "PGTZ": "UTC", "PGAPPNAME": "test"}, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    @staticmethod
+    def _ask(psql, text):
+        """What psql printed, or None when it ended."""
+        try:
+            psql.stdin.write(f"{text};\n\\echo end-of-answer\n")
+            psql.stdin.flush()
+        except OSError:
+            return None
+        lines = []
+        for line in psql.stdout:
+            if line == "end-of-answer\n":
+                return "".join(lines)
+            lines.append(line)
+        return None
+
+    def _forget(self, database):
+        psql = self.clients.pop(database)
+        psql.kill()
+        psql.communicate()
 
     def url(self, database):
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
@@ -185,6 +221,8 @@ class Cluster:
         """SIGINT: fast shutdown. SIGQUIT: immediate, as a crash. SIGKILL: with its children."""
         if not self.process or self.process.poll() is not None:
             return
+        for database in list(self.clients):
+            self._forget(database)
         pids = self.processes() if how == signal.SIGKILL else [self.process.pid]
         for pid in pids:
             try:
@@ -199,4 +237,6 @@ class Cluster:
                 self.unhang()
                 self.stop(signal.SIGQUIT)
         finally:
+            for database in list(self.clients):
+                self._forget(database)
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -237,9 +237,11 @@ class Suite:
         """(conversions, quarantined) of both shipped partners together."""
         total = [0, 0]
         for name in ("involve_asia_db", "rector_db"):
-            for index, table in enumerate(("partner_conversions", "postback_quarantine")):
-                total[index] += self.database(name).rows(f"SELECT count(*) AS n FROM {table}")[0][
-                    "n"]
+            row = self.database(name).rows(
+                "SELECT (SELECT count(*) FROM partner_conversions) AS stored,"
+                " (SELECT count(*) FROM postback_quarantine) AS quarantined")[0]
+            total[0] += row["stored"]
+            total[1] += row["quarantined"]
         return tuple(total)
 
     # Requests.

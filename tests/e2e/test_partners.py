@@ -138,7 +138,7 @@ class Ctl(Suite):
         self.server.ctl("partner", "set", "rector", "partner_name=Changed")
         try:
             self.server.ctl("init")
-            shown = json.loads(self.server.ctl("partner", "show", "rector").stdout)
+            shown = json.loads(self.server.ctl("partner", "show", "rector", "--json").stdout)
             self.assertEqual(shown["partner_name"], "Changed")
         finally:
             self.server.ctl("partner", "set", "rector", "partner_name=Rector")
@@ -147,7 +147,7 @@ class Ctl(Suite):
         listed = self.server.ctl("partner", "list").stdout
         self.assertIn("involve_asia", listed)
         self.assertIn("rector", listed)
-        involve = json.loads(self.server.ctl("partner", "show", "involve_asia").stdout)
+        involve = json.loads(self.server.ctl("partner", "show", "involve_asia", "--json").stdout)
         expected = {
             "partner_code": "involve_asia", "partner_name": "InvolveAsia",
             "endpoint_path": "/involve/event", "cloud_run_service_name": "bytec-public-postback",
@@ -161,7 +161,7 @@ class Ctl(Suite):
                 "offer_name": "offer_name", "conversion_id": "conversion_id",
                 "conversion_datetime": "datetime_conversion"}}
         self.assertEqual({name: involve[name] for name in expected}, expected)
-        rector = json.loads(self.server.ctl("partner", "show", "rector").stdout)
+        rector = json.loads(self.server.ctl("partner", "show", "rector", "--json").stdout)
         self.assertEqual((rector["endpoint_path"], rector["database_name"], rector["on_invalid"],
                           rector["cloud_run_service_name"]),
                          ("/rector/event", "rector_db", "refuse", "rector-postback"))
@@ -191,15 +191,21 @@ class Ctl(Suite):
     def test_quarantine_is_listed_and_shown(self):
         marker = self.new_id("mark")
         self.server.postback(self.rector, {"conversion_id": "{macro}", "sub_id": marker})
-        listed = self.server.ctl("quarantine", "list", "rector").stdout
-        self.assertIn("conversion_id_macro", listed)
         row = self.quarantined("rector_db")[-1]
-        self.assertIn(str(row["id"]), listed)
-        shown = self.server.ctl("quarantine", "show", "rector", str(row["id"])).stdout
+        for listed in (self.server.ctl("quarantine", "list").stdout,
+                       self.server.ctl("quarantine", "list", "--partner", "rector", "--reason",
+                                       "conversion_id_macro").stdout):
+            self.assertIn("conversion_id_macro", listed)
+            self.assertIn(str(row["id"]), listed)
+        other = self.server.ctl("quarantine", "list", "--partner", "involve_asia").stdout
+        self.assertNotIn(str(row["id"]), other)
+        shown = self.server.ctl("quarantine", "show", str(row["id"])).stdout
         self.assertIn(marker, shown)
         self.assertIn("conversion_id_macro", shown)
-        self.assertNotEqual(
-            self.server.ctl("quarantine", "show", "rector", "1", check=False).returncode, 0)
+        shown = json.loads(self.server.ctl("quarantine", "show", str(row["id"]), "--json").stdout)
+        self.assertEqual((shown["id"], shown["reason"]), (row["id"], "conversion_id_macro"))
+        unknown = self.server.ctl("quarantine", "show", "1", check=False)
+        self.assertEqual(unknown.returncode, 1)
 
     def test_changes_by_hand_in_the_control_database_are_served(self):
         if not self.cluster:
