@@ -1,6 +1,7 @@
 // What travels between a SQLite store on its core and the threads of its database, and back.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 
@@ -33,13 +34,19 @@ struct SqliteJob : Message {
 
   io::Mailbox* reply_mailbox = nullptr;
   MessageReceiver* reply_receiver = nullptr;
+  // leave: the thread has finished giving the job back, and so every answer before it. Until then
+  // it may still be waking the core's loop, which must not go away under it.
+  std::atomic<bool> given_back{false};
   uint64_t first_tick_ns = 0;  // The store's own: when it first saw the job outstanding.
 };
 
-// Gives `job` back to its store. Any thread; the job belongs to the core afterwards.
+// Gives `job` back to its store. Any thread; the job belongs to the core afterwards, but a leave
+// stays readable for the thread until it has said that it is done.
 inline void reply(SqliteJob* job) {
+  const bool leaves = job->kind == SqliteJob::Kind::leave;
   job->receiver = job->reply_receiver;
   job->reply_mailbox->post(*job);
+  if (leaves) job->given_back.store(true, std::memory_order_release);
 }
 
 }  // namespace postback::store

@@ -92,7 +92,7 @@ void SqliteStore::read(StoreRead& read) {
       base::system_clock().monotonic_ns() + static_cast<uint64_t>(options_.read_ms) * kNsPerMs;
   // A database that was up is read even while it cannot be written. One that was never opened may
   // lack its tables, or not exist.
-  if (was_up_ && state_ != StoreState::idle) return post_read(job);
+  if (was_up_ && state_ != StoreState::idle) return post(job);
   reads_held_.push_back(job);
   if (!opening_) post_open();
 }
@@ -171,6 +171,11 @@ void SqliteStore::receive(Message& message) {
       answered(job);
       break;
     case SqliteJob::Kind::leave:
+      if (!job->given_back.load(std::memory_order_acquire)) {
+        // It is about to be, by a thread that has only its wake-up left: look again next turn.
+        options_.mailbox->post(*job);
+        return;
+      }
       leaving_ = false;
       break;
   }
@@ -190,7 +195,7 @@ void SqliteStore::opened(const SqliteJob& job) {
   held.swap(reads_held_);
   for (SqliteJob* read : held) {
     if (job.result == SqliteResult::ok) {
-      post_read(read);
+      post(read);
     } else {
       read->result = job.result;
       read->error = job.error;
@@ -266,12 +271,9 @@ void SqliteStore::post_open() {
   post(&open_job_);
 }
 
-void SqliteStore::post_read(SqliteJob* job) {
-  post(job);
-}
-
 void SqliteStore::post_leave() {
   leaving_ = true;
+  leave_job_.given_back.store(false, std::memory_order_relaxed);
   if (joined_) {
     joined_ = false;
     post(&leave_job_);

@@ -49,11 +49,9 @@ class SqliteStore final : public Store, private MessageReceiver {
   void opened(const SqliteJob& job);
   void written(SqliteJob* job);
   void answered(SqliteJob* job);
-  void left();
 
   void post(SqliteJob* job);
   void post_open();
-  void post_read(SqliteJob* job);
   void post_leave();
   void enter(SqliteResult result, const std::string& error);
   void retry(uint64_t now_ns);

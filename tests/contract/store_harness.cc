@@ -201,7 +201,8 @@ std::string TestDatabase::value(const std::string& sql) const {
   return rows.empty() || rows[0].empty() ? "" : rows[0][0];
 }
 
-TestFolder::TestFolder() : path_(std::filesystem::temp_directory_path() / "postback-test-XXXXXX") {
+TestFolder::TestFolder()
+    : path_(std::filesystem::temp_directory_path() / ("postback-test-" + std::string(6, 'X'))) {
   CHECK(mkdtemp(path_.data()) != nullptr);
 }
 
