@@ -144,11 +144,12 @@ void EpollLoop::close(SocketId socket) {
   Slot* slot = slots_.find(socket.index, socket.generation);
   if (slot == nullptr) return;
   timers_.cancel(slot->accept_backoff);
-  if (slot->owned) {
-    ::close(slot->fd);  // Ends its registration too.
-  } else if (slot->registered) {
+  // Closing a descriptor ends its registration only when it was the last one of its open file
+  // (epoll(7)). Streams are; what is polled may be a duplicate, as libpq's sockets are.
+  if (slot->registered && (!slot->owned || slot->poll_events != 0)) {
     epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, slot->fd, nullptr);
   }
+  if (slot->owned) ::close(slot->fd);
   report(&early_, Event::closed, 0, socket, *slot);
   slots_.remove(socket.index);
 }

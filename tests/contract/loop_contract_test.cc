@@ -377,6 +377,22 @@ TEST_P(LoopContract, PollTellsReadableOnceAndWritableAtOnce) {
   close_and_wait(id, &client);
 }
 
+// libpq's sockets are watched through duplicates: their open file lives on when one is closed, and
+// the next duplicate often has the same number.
+TEST_P(LoopContract, AClosedDuplicateLeavesNoTraceForTheNextOneWithItsNumber) {
+  auto [ours, peer] = stream_pair();
+  for (int round = 0; round < 3; ++round) {
+    Recorder client;
+    const int duplicate = fcntl(ours.get(), F_DUPFD_CLOEXEC, 0);
+    ASSERT_GE(duplicate, 0);
+    const SocketId id = loop_->open(duplicate, &client, 0);
+    loop_->poll(id, POLLIN);
+    turn(milliseconds(5));
+    EXPECT_TRUE(client.records.empty()) << "round " << round;
+    close_and_wait(id, &client);
+  }
+}
+
 TEST_P(LoopContract, PollTellsAHangUp) {
   Recorder client;
   auto [ours, peer] = stream_pair();
