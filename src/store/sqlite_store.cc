@@ -122,6 +122,7 @@ void SqliteStore::tick(uint64_t now_ns) {
   used_ = false;
   if (closing_) return;
   watch_overdue(now_ns);
+  give_up_held_reads();
   if (opening_ || batches_in_flight_ > 0) return;
   retry(now_ns);
   const uint64_t idle_ns = static_cast<uint64_t>(options_.idle_ms) * kNsPerMs;
@@ -147,6 +148,19 @@ void SqliteStore::watch_overdue(uint64_t now_ns) {
   error_ = "SQLite: no answer within " + std::to_string(options_.batch_ms) +
            " ms; the disk is slow or hangs";
   client_->store_changed();
+}
+
+// Reads that wait for an open that does not come; nobody else refers to them yet.
+void SqliteStore::give_up_held_reads() {
+  const uint64_t now_ns = base::system_clock().monotonic_ns();
+  while (!reads_held_.empty() && now_ns >= reads_held_.front()->give_up_at_ns) {
+    SqliteJob* job = reads_held_.front();
+    reads_held_.erase(reads_held_.begin());
+    job->result = SqliteResult::unavailable;
+    job->error = "SQLite: the database could not be opened within " +
+                 std::to_string(options_.read_ms) + " ms";
+    answered(job);
+  }
 }
 
 bool SqliteStore::overdue(SqliteJob* job, uint64_t now_ns) const {

@@ -56,6 +56,7 @@ class SqliteStore final : public Store, private MessageReceiver {
   void enter(SqliteResult result, const std::string& error);
   void retry(uint64_t now_ns);
   void watch_overdue(uint64_t now_ns);
+  void give_up_held_reads();
   bool overdue(SqliteJob* job, uint64_t now_ns) const;
   bool nothing_outstanding() const;
 

@@ -2,6 +2,7 @@
 // several lanes on one file. What it shares with PostgreSQL stands in store_contract_test.cc.
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <sys/resource.h>
 
 #include <chrono>
@@ -110,6 +111,7 @@ TEST_F(SqliteStoreTest, BatchesThatWaitForALockFailTogether) {
   for (size_t i = 0; i < batches.size(); ++i) {
     batches[i].add("wait" + std::to_string(i));
     (i < 2 ? one : two)->submit(batches[i]);
+    if (i == 0) core_.turn(milliseconds(100));  // The writer has begun to wait for the first.
   }
   ASSERT_TRUE(core_.run_until(
       [&] { return one.batches_done.size() == 3 && two.batches_done.size() == 3; }));
@@ -144,6 +146,26 @@ TEST_F(SqliteStoreTest, AWriterThatDoesNotAnswerInTimeMakesTheStoreDownUntilItDo
   EXPECT_EQ(first.result, BatchResult::committed) << first.error;
   EXPECT_EQ(second.result, BatchResult::committed) << second.error;
   EXPECT_TRUE(wait_state(two, StoreState::up));
+}
+
+TEST_F(SqliteStoreTest, AReadThatWaitsForTheOpenIsGivenUpInTime) {
+  {
+    TestStore& first = make_store();
+    ASSERT_NO_FATAL_FAILURE(commit_one(first, "first"));
+    first.close();
+  }
+  ChildProcess child({POSTBACK_SQLITE_CHILD, "lock", path()});
+  ASSERT_EQ(child.line(), "locked");
+  store::StoreOptions impatient = options(2);
+  impatient.batch_ms = 30'000;  // The open waits for the lock longer than the read may.
+  impatient.read_ms = 500;
+  TestStore& store = make_store(impatient);
+  const StoreRead read = store.stats();
+  EXPECT_FALSE(read.ok);
+  EXPECT_NE(read.error.find("500 ms"), std::string::npos) << read.error;
+  EXPECT_EQ(child.finish(), 0);
+  ASSERT_TRUE(wait_state(store, StoreState::up));
+  EXPECT_EQ(store.stats().stats.conversion_count, 1);
 }
 
 TEST_F(SqliteStoreTest, AFileThatIsNoDatabaseIsLeftAsItIs) {
@@ -242,6 +264,23 @@ TEST_F(SqliteStoreTest, ADeletedWalLosesNothing) {
   EXPECT_EQ(row_count(), "2");
   EXPECT_EQ(store.stats().stats.conversion_count, 2);
   store.close();
+  EXPECT_EQ(row_count(), "2");
+  EXPECT_EQ(sqlite_query(path(), "PRAGMA integrity_check")[0][0], "ok");
+}
+
+TEST_F(SqliteStoreTest, ADeletedWalLosesNothingWhileAnotherProgramHasTheFileOpen) {
+  TestStore& store = make_store();
+  ASSERT_NO_FATAL_FAILURE(commit_one(store, "before"));
+  sqlite3* other = nullptr;  // Keeps the writer's connection from being the last.
+  ASSERT_EQ(sqlite3_open_v2(path().c_str(), &other, SQLITE_OPEN_READONLY, nullptr), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "SELECT * FROM postback_stats", nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  ASSERT_TRUE(fs::remove(path() + "-wal"));
+  TestBatch batch;
+  batch.add("after");
+  EXPECT_EQ(store.commit(batch), BatchResult::unavailable);
+  EXPECT_EQ(sqlite3_close(other), SQLITE_OK);
+  EXPECT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
   EXPECT_EQ(row_count(), "2");
   EXPECT_EQ(sqlite_query(path(), "PRAGMA integrity_check")[0][0], "ok");
 }
