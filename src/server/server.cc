@@ -32,7 +32,8 @@ struct Server::Impl {
   void join();
 
   base::Settings settings;
-  store::Services services;
+  std::vector<std::unique_ptr<Core>> cores;
+  std::unique_ptr<store::Services> services = std::make_unique<store::Services>();
   std::vector<int> listeners;
   int port = 0;
   CoreShared shared;
@@ -93,7 +94,7 @@ base::Status Server::Impl::start_cores(int core_count) {
   std::random_device random;
   shared.settings = &settings;
   shared.clock = &base::system_clock();
-  shared.services = &services;
+  shared.services = services.get();
   shared.registry = registry.get();
   shared.started_at_us = shared.clock->wall_us();
   // Names this process among all writers of a database.
@@ -105,6 +106,7 @@ base::Status Server::Impl::start_cores(int core_count) {
   shared.surveys.resize(count);
   shared.tables.resize(count);
   shared.stops.resize(count);
+  cores.resize(count);
   shared.drained = [this] { count_one(&Impl::drained_count); };
   barrier = std::make_unique<std::barrier<>>(core_count);
   for (uint32_t index = 0; index < count; ++index) {
@@ -118,11 +120,11 @@ base::Status Server::Impl::start_cores(int core_count) {
   return base::Status::error(failure);
 }
 
-// The life of a core's thread. The loop is made on the thread that uses it. Three meetings of all
-// cores: every mailbox is known before any core sends; every core can receive before one listens;
-// none is destroyed while another may still send to it.
+// The life of a core's thread. The loop is made on the thread that uses it. Two meetings of all
+// cores: every mailbox is known before any core sends; every core can receive before one listens.
+// The core itself lives on until no thread is left that could send to it: see stop().
 void Server::Impl::run_core(uint32_t index) {
-  std::unique_ptr<Core> core;
+  std::unique_ptr<Core>& core = cores[index];
   auto choice = io::make_loop(settings.io_engine);
   if (choice.ok()) {
     if (index == 0) {
@@ -151,7 +153,6 @@ void Server::Impl::run_core(uint32_t index) {
   }
   core->run(listeners[index]);
   count_one(&Impl::ended_count);
-  barrier->arrive_and_wait();
 }
 
 void Server::Impl::count_one(size_t Impl::*count) {
@@ -198,7 +199,10 @@ bool Server::stop() {
   impl.send_stop(true);
   if (!impl.wait_for_all(&Impl::ended_count, kCloseLimitNs)) return false;
   impl.join();
+  // The threads that may still send to a core end before the cores do.
   impl.registry.reset();
+  impl.services.reset();
+  impl.cores.clear();
   return true;
 }
 
