@@ -44,7 +44,8 @@ function response(status, headers, body)
   elseif body:find('"conversion_id"', 1, true) or status ~= 200 then
     other = other + 1
   end
-  if success + duplicate + other >= share then
+  if success + duplicate + other >= share and not told then
+    told = true
     wrk.thread:stop()
     print("thread done")
     io.flush()
