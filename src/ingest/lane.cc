@@ -341,9 +341,11 @@ void Lane::finish(Postback& postback, Outcome outcome) {
       break;
   }
   if (outcome != Outcome::unavailable) {
-    const uint64_t now_ns = environment_.loop->now_ns();
-    counters_.latency_us.add(now_ns > postback.started_ns ? (now_ns - postback.started_ns) / 1000
-                                                          : 0);
+    // The clock itself: the loop's time stands still for the turn, in which a repeat is decided.
+    const uint64_t now_ns = environment_.clock->monotonic_ns();
+    constexpr uint64_t kMicrosecondNs = 1000;  // Rounded up: what took place took time.
+    const uint64_t took_ns = now_ns > postback.started_ns ? now_ns - postback.started_ns : 0;
+    counters_.latency_us.add(took_ns / kMicrosecondNs + 1);
   }
   postback.outcome = outcome;
   postback.receiver = postback.origin;

@@ -267,6 +267,7 @@ void Core::table(TableUpdate& update) {
   const bool is_last = index_ + 1 == shared_->mailboxes.size();
   if (is_last && ++update.lap == 2) {
     delete &update;
+    shared_->routed();
     return;
   }
   const uint32_t next = is_last ? 0 : index_ + 1;

@@ -51,6 +51,7 @@ struct CoreShared {
   std::vector<MessageReceiver*> surveys;     // By core.
   std::vector<MessageReceiver*> tables;      // By core.
   std::vector<MessageReceiver*> stops;       // By core.
+  std::function<void()> routed;  // Called when all cores route by a new partner table.
   std::function<void()> drained;             // Called once per core, on its thread.
 };
 

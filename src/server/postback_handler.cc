@@ -157,14 +157,18 @@ void PostbackHandler::log_outcome(const Postback& postback, uint64_t time_us) {
   }
   const std::string prefix =
       "endpoint=" + partner.endpoint_path + " partner=" + partner.partner_name + " ";
-  LOG_DEBUG("postback", prefix + "duplicate check: " +
-                            (postback.outcome == Outcome::duplicate ? "duplicate" : "new"));
+  if (postback.outcome == Outcome::unavailable) {
+    LOG_DEBUG("postback", prefix + "not stored: the database is not available");
+  } else {
+    LOG_DEBUG("postback", prefix + "duplicate check: " +
+                              (postback.outcome == Outcome::duplicate ? "duplicate" : "new"));
+  }
   if (postback.outcome == Outcome::success || postback.outcome == Outcome::quarantined) {
     LOG_DEBUG("postback", prefix + "stored row id=" + std::to_string(conversion.id) + " as " +
                               outcome_name(postback.outcome));
   }
-  LOG_DEBUG("postback", "partner=" + partner.partner_name + " conversion_id=" + id +
-                            " outcome=" + outcome_name(postback.outcome) + " time=" + time + "ms");
+  LOG_DEBUG("postback",
+            "partner=" + partner.partner_name + " conversion_id=" + id + " time=" + time + "ms");
 }
 
 }  // namespace postback::server

@@ -46,6 +46,7 @@ struct Server::Impl {
   std::condition_variable changed;
   std::string failure;  // Under mutex, as are the counts: why a core cannot run.
   size_t started_count = 0;
+  size_t routed_count = 0;  // Partner tables by which all cores route.
   size_t drained_count = 0;
   size_t ended_count = 0;
 };
@@ -68,7 +69,14 @@ base::Status Server::start() {
         impl.publish(std::move(table));
       });
   if (base::Status status = impl.start_cores(core_count); !status.ok()) return status;
-  return impl.registry->start();
+  if (base::Status status = impl.registry->start(); !status.ok()) return status;
+  // Who reads that the server listens may call at once: its partners are known by then, unless the
+  // control database is away.
+  if (impl.registry->status().loaded) {
+    std::unique_lock lock(impl.mutex);
+    impl.changed.wait(lock, [&impl] { return impl.routed_count > 0; });
+  }
+  return {};
 }
 
 // A listener per core (SO_REUSEPORT): the kernel spreads the clients. The first bind, without it,
@@ -107,6 +115,7 @@ base::Status Server::Impl::start_cores(int core_count) {
   shared.tables.resize(count);
   shared.stops.resize(count);
   cores.resize(count);
+  shared.routed = [this] { count_one(&Impl::routed_count); };
   shared.drained = [this] { count_one(&Impl::drained_count); };
   barrier = std::make_unique<std::barrier<>>(core_count);
   for (uint32_t index = 0; index < count; ++index) {
