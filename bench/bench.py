@@ -125,8 +125,15 @@ class Run:
             return PostgresDatabase(self.cluster, "rector_db")
         return SqliteDatabase(self.folder / "data" / "rector_db.db")
 
+    def settle(self):
+        """Waits until what wrk left on its way is stored."""
+        while not re.search(r"^postback_in_progress 0$", self.server.get("/metrics").text,
+                            re.MULTILINE):
+            time.sleep(0.01)
+
     def check(self, account):
         """Every answer has its row, each id is there once, sums follow from the ids."""
+        self.settle()
         rows = self.database().rows(
             "SELECT conversion_id, usd_sale_amount, usd_earning FROM partner_conversions")
         ids = {row["conversion_id"] for row in rows}

@@ -219,12 +219,13 @@ std::string masked_ip(std::string_view ip) {
   if (const size_t dot = ip.rfind('.'); dot != std::string_view::npos) {
     return std::string(ip.substr(0, dot)) + ".0/24";
   }
-  size_t position = 0;  // The first three groups of an IPv6 address.
-  for (int groups = 0; groups < 3 && position != std::string_view::npos; ++groups) {
-    position = ip.find(':', position == 0 ? 0 : position + 1);
+  size_t end = 0;  // Behind the first three groups of an IPv6 address.
+  for (int group = 0; group < 3; ++group) {
+    const size_t colon = ip.find(':', end);
+    if (colon == std::string_view::npos || colon == end) return "-";
+    end = colon + 1;
   }
-  if (position == std::string_view::npos) return "-";
-  return std::string(ip.substr(0, position)) + "::/48";
+  return std::string(ip.substr(0, end)) + ":/48";
 }
 
 std::string masked_id(std::string_view id) {
@@ -247,12 +248,13 @@ std::string masked_url(std::string_view url) {
       if (colon < at) masked.replace(colon + 1, at - colon - 1, "***");
     }
   }
-  for (const std::string_view key : {"password=", "sslpassword="}) {
-    const size_t start = masked.find(key);
-    if (start == std::string::npos) continue;
-    const size_t value = start + key.size();
+  // Covers sslpassword= too, and every repetition.
+  constexpr std::string_view kKey = "password=";
+  for (size_t start = masked.find(kKey); start != std::string::npos;) {
+    const size_t value = start + kKey.size();
     const size_t end = std::min(masked.find('&', value), masked.size());
     masked.replace(value, end - value, "***");
+    start = masked.find(kKey, value);
   }
   return masked;
 }

@@ -1,13 +1,16 @@
 """The start: settings, engines, what stops it and what it says."""
 
+import os
 import pathlib
 import shutil
 import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
-from harness import BUILD, Server, io_uring_works, wait_until
+from harness import (BUILD, SLOWNESS, STORES, Server, Suite, io_uring_works, over,
+                     wait_until)
 
 REFUSE = pathlib.Path(__file__).resolve().parent / "refuse_io_uring.py"
 
@@ -148,3 +151,29 @@ class Engines(StartCase):
         server = self.server(IO_ENGINE="auto").start()
         self.serves(server)
         self.assertEqual(self.engine(server)[0], "io_uring")
+
+
+@over(stores=STORES, exclusive=True)
+class Readiness(Suite):
+    def test_first_request_after_the_listening_line_is_served(self):
+        for _ in range(10):
+            # On every core: the kernel spreads connections over them.
+            for _ in range(8):
+                answer = self.server.postback(self.rector, {"conversion_id": self.new_id()})
+                self.assertEqual((answer.status, answer.json["status"]), (200, "success"), answer)
+            self.server.kill()
+            self.server.start()
+
+    def test_idle_server_uses_no_processor_time(self):
+        for endpoint in (self.rector, self.involve):
+            self.server.postback(endpoint, {"conversion_id": self.new_id()})
+            self.server.get(f"/partner{endpoint}/stats")
+        with self.server.connect() as connection:
+            connection.exchange("GET", "/health")  # And stays, idle.
+            before = self.cpu_seconds()
+            time.sleep(2)  # The idleness that is measured.
+            self.assertLess(self.cpu_seconds() - before, 0.1 * SLOWNESS)
+
+    def cpu_seconds(self):
+        stat = pathlib.Path(f"/proc/{self.server.process.pid}/stat").read_text()
+        return sum(map(int, stat.rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
