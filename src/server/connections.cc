@@ -344,7 +344,8 @@ void Connections::sent(Connection& connection, const Completion& completion) {
   }
   connection.send_started_ns = 0;
   empty_buffer(&connection.sending);
-  if (!connection.output.empty() || connection.close_when_sent || !connection.input.empty()) {
+  // Also when nothing is left to send: reading may have stopped because of the output's size.
+  if (!connection.output.empty() || connection.close_when_sent || !connection.receiving) {
     mark_dirty(connection);
   }
 }
