@@ -16,6 +16,13 @@ std::string lane_name(const Partner& partner, uint32_t slice) {
   return name;
 }
 
+// A number that no other lane of this process has, past or present, and few of other processes.
+// Lanes of different partners may share a database, and a lane shares it with its successor.
+int64_t writer_of(uint32_t scope, const LaneEnvironment& environment) {
+  const io::Courier& courier = *environment.courier;
+  return environment.writer_base + int64_t{scope} * courier.core_count() + courier.own_core();
+}
+
 }  // namespace
 
 Lane::Lane(const Partner& partner, uint32_t slice, uint32_t scope,
@@ -25,11 +32,11 @@ Lane::Lane(const Partner& partner, uint32_t slice, uint32_t scope,
       scope_(scope),
       environment_(environment),
       url_(partner.effective_database_url),
-      row_ids_(environment.writer_base + slice),
+      row_ids_(writer_of(scope, environment)),
       open_(std::make_unique<Flight>()) {
   store::StoreOptions options;
   options.url = url_;
-  options.writer_id = environment.writer_base + slice;
+  options.writer_id = writer_of(scope, environment);
   options.services = environment.services;
   options.loop = environment.loop;
   options.mailbox = environment.mailbox;

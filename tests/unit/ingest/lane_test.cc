@@ -109,6 +109,25 @@ TEST_F(LaneTest, AnswersSuccessOnlyWhenTheBatchIsCommitted) {
   EXPECT_GT(postback.conversion.id, 0);
 }
 
+TEST_F(LaneTest, RowIdsOfLanesThatShareADatabaseDiffer) {
+  std::set<int64_t> ids;
+  for (const uint32_t core : {0u, 1u}) {
+    io::Courier courier(core, 2);
+    environment_.courier = &courier;
+    for (const uint32_t scope : {1u, 2u}) {
+      partner_.id = static_cast<int32_t>(10 * core + scope);
+      Lane lane(partner_, 0, scope, environment_);
+      Postback& postback = make("a");  // Of the same microsecond each.
+      lane.add(postback);
+      ids.insert(postback.conversion.id);
+      store_->current.state = StoreState::down;
+      client_->store_changed();
+    }
+  }
+  EXPECT_EQ(ids.size(), 4u);
+  dirty_.clear();
+}
+
 TEST_F(LaneTest, ARepeatOfADurableIdIsADuplicateWithoutTheDatabase) {
   add("a");
   turn();
