@@ -27,7 +27,8 @@ class LaneTable {
   // Makes the lanes that `table` wants here and this core lacks; replaces those whose database
   // changed. Called on every core before any core routes by `table`.
   void prepare(const partner::PartnerTable& table);
-  // Retires the lanes that `table` does not want. Called when this core routes by `table`.
+  // Retires the lanes that `table` does not want. Called when every core routes by
+  // `table`.
   void settle(const partner::PartnerTable& table);
 
   void flush();                // End of turn.

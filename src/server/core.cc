@@ -256,16 +256,22 @@ void Core::finish_survey(const Survey& survey) {
 }
 
 void Core::table(TableUpdate& update) {
-  if (update.lap == 0) {
-    prepared_ = update.table;
-    if (!closing_) lanes_->prepare(*update.table);
-  } else {
-    tables_.replace(update.table);
-    // Not by update.table: a newer table may have passed in its first lap already.
-    if (!closing_) lanes_->settle(*prepared_);
+  constexpr int kLaps = 3;
+  switch (update.lap) {
+    case 0:
+      prepared_ = update.table;
+      if (!closing_) lanes_->prepare(*update.table);
+      break;
+    case 1:
+      tables_.replace(update.table);
+      break;
+    default:
+      // Unless a newer table has passed in its first lap already: it settles what is left.
+      if (!closing_ && update.table == prepared_) lanes_->settle(*prepared_);
+      break;
   }
   const bool is_last = index_ + 1 == shared_->mailboxes.size();
-  if (is_last && ++update.lap == 2) {
+  if (is_last && ++update.lap == kLaps) {
     delete &update;
     shared_->routed();
     return;

@@ -26,8 +26,9 @@
 
 namespace postback::server {
 
-// A new partner table on its way. It visits the cores twice: first each makes the lanes it will
-// need, then each begins to route by it; so no postback is ever routed to a lane that is not there.
+// A new partner table on its way. It visits the cores three times: first each makes the lanes it
+// will need, then each begins to route by it, then each retires the lanes that nobody routes to
+// any more; so no postback is ever routed to a lane that is not there.
 struct TableUpdate : Message {
   std::shared_ptr<const partner::PartnerTable> table;
   int lap = 0;

@@ -1,9 +1,12 @@
 """Partners: routing, changes that are served without a restart, postbackctl."""
 
+import itertools
 import json
+import signal
+import threading
 
 from harness import SLOWNESS, STORES, Suite, over, wait_until
-from load import Load
+from load import Load, run_wrk
 
 # The promise is two seconds; the rest is for a busy machine.
 SERVED_WITHIN_S = 2.5 * SLOWNESS
@@ -105,6 +108,23 @@ class Partners(Suite):
         self.assertEqual(len(self.conversions("wide_db")), 40)
         wait_until(lambda: self.server.get("/partner/wide/event/stats").json["stats"][
             "duplicate_conversions"] == 40, 5, "the lanes' statistics add up")
+
+    def test_lanes_are_added_and_taken_away_without_a_refused_request(self):
+        self.add("elastic", lanes=4)
+        wait_until(lambda: self.found("/elastic/event/stats"), SERVED_WITHIN_S, "it is served")
+        counts = []
+        count = 60_000 // SLOWNESS
+        sender = threading.Thread(target=lambda: counts.append(
+            run_wrk(self.server, "/elastic/event", count, connections=128)[0]))
+        sender.start()
+        for lanes in itertools.cycle((1, 4)):
+            self.server.ctl("partner", "set", "elastic", f"lanes={lanes}")
+            self.server.process.send_signal(signal.SIGHUP)
+            sender.join(0.1)
+            if not sender.is_alive():
+                break
+        self.assertEqual(counts, [{"success": count, "duplicate": 0, "other": 0,
+                                   "socket_errors": 0}])
 
     def test_a_change_of_the_database_goes_to_the_new_one(self):
         self.add("moving", database_name="moving_old_db")
