@@ -1,6 +1,7 @@
 // The SQLite databases of this process: for each file one thread that writes and one that reads,
 // shared by all lanes whose rows go there. There must never be two: SQLite 3.7.0 to 3.51.2 can
 // lose a WAL reset when two connections write or checkpoint the same file ("WAL-reset bug").
+// Other processes are kept out by SqliteLock.
 //
 // Owner: Services. Outlives every SQLite store. Any thread.
 #pragma once

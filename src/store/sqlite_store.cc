@@ -11,9 +11,9 @@ namespace postback::store {
 namespace {
 
 constexpr uint64_t kNsPerMs = 1'000'000;
-// A lock or a full disk is often gone soon, and asking costs a local file little.
+// A lock, another server or a full disk is often gone soon, and asking costs a local file little.
 constexpr uint64_t kBackOffMsMin = 100;
-constexpr uint64_t kBackOffMsMax = 2000;
+constexpr uint64_t kBackOffMsMax = 500;
 constexpr uint64_t kSchemaRetryMs = 5000;
 
 BatchResult batch_result(SqliteResult result) {

@@ -96,12 +96,14 @@ SqliteResult SqliteWriter::write_transaction(std::span<SqliteJob* const> group) 
     return connection_.fail(result, error);
   }
   // Looked at after the commit: had somebody deleted or replaced the files before it, the rows
-  // went to a file without a name, and must not be acknowledged. Two stat() beside an fsync.
-  if (connection_.files_moved()) {
-    return connection_.fail(SqliteResult::unavailable,
-                            "SQLite " + path_ +
-                                ": the database file or its -wal file was deleted or replaced while"
-                                " in use; opening it again");
+  // went to a file without a name, and must not be acknowledged; without the lock file another
+  // server may be writing too. A few stat() beside an fsync.
+  if (connection_.files_moved() || !lock_.is_in_place()) {
+    return connection_.fail(
+        SqliteResult::unavailable,
+        "SQLite " + path_ +
+            ": the database file, its -wal file or its -lock file was deleted or"
+            " replaced while in use; opening it again");
   }
   return result;
 }
@@ -120,6 +122,9 @@ SqliteResult SqliteWriter::open() {
 SqliteResult SqliteWriter::open_files() {
   const base::Status folder = make_folders(std::filesystem::path(path_).parent_path());
   if (!folder.ok()) return connection_.fail(SqliteResult::unavailable, folder.message());
+  // Before SQLite opens the file, which may already write: it recovers and sets the journal mode.
+  const base::Status lock = lock_.acquire(path_);
+  if (!lock.ok()) return connection_.fail(SqliteResult::unavailable, lock.message());
   SqliteResult result = connection_.open(path_, SqliteConnection::Role::writer);
   if (result == SqliteResult::ok) result = open_sqlite_schema(&connection_);
   if (result == SqliteResult::ok) result = inserter_.prepare(&connection_);
@@ -163,12 +168,14 @@ void SqliteWriter::fail_waiting(SqliteResult result) {
 }
 
 void SqliteWriter::close_connection() {
-  if (!connection_.is_open()) return;
-  // The reader goes first. If the -wal file was deleted, the reader still maps the index of the old
-  // one, and a new connection of this process would find that index beside an empty file.
-  reader_->disconnect();
-  inserter_.finalize();
-  connection_.close();
+  if (connection_.is_open()) {
+    // The reader goes first. If the -wal file was deleted, the reader still maps the index of the
+    // old one, and a new connection of this process would find that index beside an empty file.
+    reader_->disconnect();
+    inserter_.finalize();
+    connection_.close();
+  }
+  lock_.release();
 }
 
 void SqliteWriter::checkpoint_if_over(int new_page_count) {

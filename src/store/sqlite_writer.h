@@ -1,6 +1,7 @@
 // The one writer of a SQLite database: a thread with the only connection that writes to the file
-// or checkpoints it. Batches that wait for it at the same moment, from one lane or several, are
-// committed together: the fsync of a commit costs far more than the rows.
+// or checkpoints it; while it is open, other processes are locked out (sqlite_lock.h). Batches that
+// wait for it at the same moment, from one lane or several, are committed together: the fsync of a
+// commit costs far more than the rows.
 //
 // States: closed --first job of a user--> open --last user left, or a failure--> closed.
 #pragma once
@@ -11,6 +12,7 @@
 
 #include "store/sqlite_connection.h"
 #include "store/sqlite_inserter.h"
+#include "store/sqlite_lock.h"
 #include "store/sqlite_thread.h"
 
 namespace postback::store {
@@ -50,6 +52,7 @@ class SqliteWriter final : public SqliteThread {
 
   const std::string path_;
   SqliteReader* const reader_;
+  SqliteLock lock_;  // Held while the connection is open, and released after it is closed.
   SqliteConnection connection_;
   SqliteInserter inserter_;
   std::vector<SqliteJob*> group_;  // Being served.

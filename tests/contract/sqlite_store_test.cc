@@ -1,6 +1,7 @@
 // What only the SQLite store can meet: locks of other processes, damaged, deleted and full files,
 // several lanes on one file. What it shares with PostgreSQL stands in store_contract_test.cc.
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
@@ -18,6 +19,7 @@
 
 #include "child_process.h"
 #include "store/services.h"
+#include "store/sqlite_lock.h"
 #include "store_harness.h"
 
 namespace postback::test {
@@ -166,6 +168,93 @@ TEST_F(SqliteStoreTest, AReadThatWaitsForTheOpenIsGivenUpInTime) {
   EXPECT_EQ(child.finish(), 0);
   ASSERT_TRUE(wait_state(store, StoreState::up));
   EXPECT_EQ(store.stats().stats.conversion_count, 1);
+}
+
+TEST_F(SqliteStoreTest, WhileAnotherProcessWritesTheFileTheStoreIsDownAndTakesOverAtItsEnd) {
+  ChildProcess child({POSTBACK_SQLITE_CHILD, "write", path()});
+  ASSERT_NE(child.line(), "");
+  TestStore& store = make_store();
+  TestBatch batch;
+  batch.add("second");
+  EXPECT_EQ(store.commit(batch), BatchResult::unavailable);
+  EXPECT_NE(batch.error.find("SQLite " + path()), std::string::npos) << batch.error;
+  EXPECT_NE(batch.error.find("another postbackd process"), std::string::npos) << batch.error;
+  EXPECT_EQ(store->status().state, StoreState::down);
+  EXPECT_EQ(store->status().error, batch.error);
+  EXPECT_FALSE(store->can_submit());
+  const StoreRead read = store.stats();
+  EXPECT_FALSE(read.ok);
+  EXPECT_NE(read.error.find("another postbackd process"), std::string::npos) << read.error;
+  core_.turn(milliseconds(1500));  // By then the pauses between attempts have grown.
+
+  child.kill_hard();
+  const auto start = steady_clock::now();
+  ASSERT_TRUE(wait_state(store, StoreState::up)) << store->status().error;
+  EXPECT_LT(steady_clock::now() - start, milliseconds(1500));
+  EXPECT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
+  EXPECT_EQ(batch.count(RowResult::stored), 1);
+}
+
+TEST_F(SqliteStoreTest, TheFileIsFreeForOthersOnceItsLastLaneHasLeft) {
+  TestStore& one = make_store(options(1));
+  TestStore& two = make_store(options(2));
+  ASSERT_NO_FATAL_FAILURE(commit_one(one, "one"));
+  ASSERT_NO_FATAL_FAILURE(commit_one(two, "two"));
+  store::SqliteLock lock;
+  one.close();
+  EXPECT_FALSE(lock.acquire(path()).ok());
+  two.close();
+  EXPECT_TRUE(lock.acquire(path()).ok());
+}
+
+TEST_F(SqliteStoreTest, AFailedOpenLeavesTheFileFreeForOthers) {
+  write_file(path(), "not a database " + std::string(8000, '#'));
+  TestStore& store = make_store();
+  TestBatch batch;
+  batch.add("x");
+  EXPECT_EQ(store.commit(batch), BatchResult::schema);
+  store::SqliteLock lock;
+  EXPECT_TRUE(lock.acquire(path()).ok());
+}
+
+TEST_F(SqliteStoreTest, ADeletedLockFileIsNoticedAndMadeAnew) {
+  TestStore& store = make_store();
+  ASSERT_NO_FATAL_FAILURE(commit_one(store, "before"));
+  ASSERT_TRUE(fs::remove(path() + "-lock"));
+  TestBatch batch;
+  batch.add("after");
+  EXPECT_EQ(store.commit(batch), BatchResult::unavailable);
+  EXPECT_NE(batch.error.find("-lock file was deleted"), std::string::npos) << batch.error;
+  EXPECT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
+  EXPECT_EQ(batch.count(RowResult::stored), 1);
+  EXPECT_EQ(row_count(), "2");
+  store::SqliteLock lock;
+  EXPECT_FALSE(lock.acquire(path()).ok());
+}
+
+TEST_F(SqliteStoreTest, ALockFileThatMayNotBeWrittenIsNamed) {
+  fs::create_directory(path() + "-lock");
+  TestStore& store = make_store();
+  TestBatch batch;
+  batch.add("x");
+  EXPECT_EQ(store.commit(batch), BatchResult::unavailable);
+  EXPECT_NE(batch.error.find(path() + "-lock"), std::string::npos) << batch.error;
+  fs::remove(path() + "-lock");
+  EXPECT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
+}
+
+TEST_F(SqliteStoreTest, TheLockIsNotInheritedByOtherPrograms) {
+  TestStore& store = make_store();
+  ASSERT_NO_FATAL_FAILURE(commit_one(store, "x"));
+  int found = 0;
+  for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;  // The iterator's own descriptor is among them.
+    if (fs::read_symlink(entry.path(), gone) != path() + "-lock") continue;
+    ++found;
+    const int flags = fcntl(std::stoi(entry.path().filename()), F_GETFD);
+    EXPECT_TRUE((flags & FD_CLOEXEC) != 0);
+  }
+  EXPECT_EQ(found, 1);
 }
 
 TEST_F(SqliteStoreTest, AFileThatIsNoDatabaseIsLeftAsItIs) {

@@ -245,3 +245,35 @@ class SqliteLocked(FaultSuite):
         wait_until(lambda: self.server.postback(self.rector, {"conversion_id": "locked"}).status
                    == 200, 10, "recovers by itself")
         self.conversion("locked", "rector_db")
+
+
+@over(loops=("epoll",), weight=2)
+class SqliteShared(FaultSuite):
+    """Two servers on one folder."""
+
+    def works(self, server):
+        answer = server.postback(self.rector, {"conversion_id": self.new_id()})
+        return answer.status == 200 and answer.json["status"] == "success"
+
+    def test_a_second_server_waits_for_the_first_to_end_and_says_so(self):
+        self.assertTrue(self.works(self.server))
+        second = self.make_server("second", **{
+            name: self.server.settings[name] for name in ("DATA_DIR", "DATABASE_URL")}).start()
+        answer = second.postback(self.rector, {"conversion_id": "refused"})
+        self.assert_error(answer, 503)
+        self.assertIsNotNone(answer.header("retry-after"))
+        database = next(entry for entry in second.get("/health").json["databases"]
+                        if entry["partner"] == "rector")
+        self.assertEqual(database["state"], "down")
+        self.assertIn("rector_db.db", database["error"])
+        self.assertIn("another postbackd process", database["error"])
+        self.assertTrue(self.works(self.server), "the first noticed the second")
+        self.assertEqual(self.conversions("rector_db", "conversion_id = 'refused'"), [])
+
+        self.server.kill()
+        wait_until(lambda: self.works(second), 2 * SLOWNESS, "the second takes over")
+        # The first comes back and is now the second.
+        self.server.start()
+        self.assertFalse(self.works(self.server))
+        self.assertEqual(second.stop()[0], 0)
+        wait_until(lambda: self.works(self.server), 2 * SLOWNESS, "the first takes over again")
