@@ -76,6 +76,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def signal_process(pid, signal_number):
+    """False when it ended meanwhile: backends come and go with their connections."""
+    try:
+        os.kill(pid, signal_number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def postgres_programs():
     """The folder of initdb and postgres: PATH, or where Debian puts them."""
     found = shutil.which("initdb")
@@ -208,14 +217,13 @@ class Cluster:
         stopped = []
         for _ in range(2):  # A child may be born while we look.
             for pid in self.processes():
-                if pid not in stopped:
-                    os.kill(pid, signal.SIGSTOP)
+                if pid not in stopped and signal_process(pid, signal.SIGSTOP):
                     stopped.append(pid)
         return stopped
 
     def unhang(self):
         for pid in reversed(self.processes()):
-            os.kill(pid, signal.SIGCONT)
+            signal_process(pid, signal.SIGCONT)
 
     def stop(self, how=signal.SIGINT):
         """SIGINT: fast shutdown. SIGQUIT: immediate, as a crash. SIGKILL: with its children."""
@@ -225,10 +233,7 @@ class Cluster:
             self._forget(database)
         pids = self.processes() if how == signal.SIGKILL else [self.process.pid]
         for pid in pids:
-            try:
-                os.kill(pid, how)
-            except ProcessLookupError:
-                pass
+            signal_process(pid, how)
         self.process.wait(30)
 
     def destroy(self):
