@@ -5,6 +5,7 @@
 
 #include "base/printable.h"
 #include "partner/partner_fields.h"
+#include "partner/partner_ids.h"
 #include "partner/partner_json.h"
 
 namespace postback::partner {
@@ -126,12 +127,21 @@ Status insert_partner(SqlClient* client, const Partner& partner) {
     names += (names.empty() ? "" : ", ") + std::string(field.name);
     places += (places.empty() ? "$" : ", $") + std::to_string(values.size());
   }
+  Result<std::optional<int64_t>> id = former_id(client, partner.partner_code);
+  if (!id.ok()) return id.status();
+  if (id.value().has_value()) {
+    names += ", id";
+    places += ", " + std::to_string(*id.value());
+  }
   Result<SqlResult> result =
       client->query("INSERT INTO partners (" + names + ") VALUES (" + places + ")", values);
-  return result.ok() ? Status() : result.status();
+  return result.ok() ? remember_ids(client) : result.status();
 }
 
 Status update_partner(SqlClient* client, const Partner& partner) {
+  // Before, because the code may change; after, for the new one.
+  const Status status = remember_ids(client);
+  if (!status.ok()) return status;
   std::string assignments;
   std::vector<SqlText> values;
   for (const PartnerField& field : partner_fields()) {
@@ -143,10 +153,12 @@ Status update_partner(SqlClient* client, const Partner& partner) {
   // The id is a number of ours: no parameter, whose type PostgreSQL would have to guess.
   Result<SqlResult> result = client->query(
       "UPDATE partners SET " + assignments + " WHERE id = " + std::to_string(partner.id), values);
-  return result.ok() ? Status() : result.status();
+  return result.ok() ? remember_ids(client) : result.status();
 }
 
 Status delete_partner(SqlClient* client, int64_t id) {
+  const Status status = remember_ids(client);
+  if (!status.ok()) return status;
   Result<SqlResult> result = client->query("DELETE FROM partners WHERE id = " + std::to_string(id));
   return result.ok() ? Status() : result.status();
 }

@@ -34,7 +34,10 @@ std::string row_text(const SqlRow& row, std::string_view field);
 // A wrong row is set aside in `bad` and never stops the others.
 base::Result<Partners> load_partners(SqlClient* client, const DatabaseHome& home);
 
-// Inserts `partner` (its id and times are given by the database). Code and path must be free.
+// Inserts `partner`. Code and path must be free. The database gives its times, and an id that was
+// never used, unless a partner with this code was removed before: then its id comes back.
+// These three are several statements each; the caller has them in a transaction that shuts other
+// writers out.
 base::Status insert_partner(SqlClient* client, const Partner& partner);
 // Writes every field of the row partner.id and sets updated_at.
 base::Status update_partner(SqlClient* client, const Partner& partner);

@@ -90,6 +90,20 @@ class Partners(Suite):
         again = self.server.postback("/switch/event", {"conversion_id": "1"}).json
         self.assertEqual(again["status"], "duplicate")
 
+    def test_removed_and_added_again_is_the_same_partner(self):
+        self.add("returning")
+        wait_until(lambda: self.found("/returning/event/stats"), SERVED_WITHIN_S, "it is served")
+        answer = self.server.postback("/returning/event", {"conversion_id": "1"})
+        self.assertEqual(answer.json["status"], "success")
+        self.server.ctl("partner", "remove", "returning")
+        wait_until(lambda: not self.found("/returning/event/stats"), SERVED_WITHIN_S, "it is gone")
+        self.add("between")
+        self.add("returning")
+        wait_until(lambda: self.found("/returning/event/stats"), SERVED_WITHIN_S, "it is back")
+        answer = self.server.postback("/returning/event", {"conversion_id": "1"})
+        self.assertEqual((answer.status, answer.json["status"]), (200, "duplicate"))
+        self.assertEqual(len(self.conversions("returning_db")), 1)
+
     def test_on_invalid_can_be_changed(self):
         self.add("strict")
         wait_until(lambda: self.found("/strict/event/stats"), SERVED_WITHIN_S, "it is served")

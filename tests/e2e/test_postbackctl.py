@@ -87,18 +87,36 @@ class Init(Ctl):
         self.assertIn("is there already", self.ctl("init"))
         self.assertEqual(self.ctl_json("init"), {"control_database": "sqlite:data/control.db",
                                                  "registered": [],
-                                                 "present": ["involve_asia", "rector"]})
+                                                 "present": ["involve_asia", "rector"],
+                                                 "removed": []})
         shown = self.ctl_json("partner", "show", "rector")
         self.assertEqual((shown["partner_name"], shown["endpoint_path"]), ("Ours", "/elsewhere"))
 
-    def test_init_brings_back_what_was_removed(self):
+    def test_init_leaves_away_what_an_operator_removed(self):
         self.ctl("partner", "remove", "rector")
-        self.assertEqual(self.ctl_json("init")["registered"], ["rector"])
+        self.assertEqual(self.ctl_json("init")["removed"], ["rector"])
+        self.assertIn("partner rector was removed or renamed before and stays away; register it "
+                      "again with: postbackctl init --restore", self.ctl("init"))
+        self.assertEqual(len(self.ctl_json("partner", "list")), 1)
+
+    def test_init_restore_brings_it_back_with_its_id(self):
+        self.ctl("partner", "remove", "rector")
+        self.ctl("partner", "add", "-", stdin=json.dumps(NEW_PARTNER))
+        self.assertEqual(self.ctl_json("init", "--restore")["registered"], ["rector"])
+        self.assertEqual([(p["id"], p["partner_code"]) for p in self.ctl_json("partner", "list")],
+                         [(1, "involve_asia"), (2, "rector"), (3, "new_partner")])
+
+    def test_database_of_an_older_program_is_brought_up_to_date(self):
+        self.sql("DROP TABLE partner_ids")
+        self.sql("UPDATE postback_control_schema SET version = 1")
+        self.ctl("partner", "remove", "rector")
+        self.assertEqual(self.ctl_json("init")["removed"], ["rector"])
 
     def test_init_names_a_partner_whose_path_is_taken(self):
         self.ctl("partner", "remove", "rector")
         self.ctl("partner", "set", "involve_asia", "endpoint_path=/rector/event")
-        error = self.refused("init")
+        self.ctl("init")
+        error = self.refused("init", "--restore")
         self.assertIn("/rector/event belongs to partner involve_asia", error)
 
     def test_without_init_the_remedy_is_named(self):
@@ -117,13 +135,16 @@ class Partners(Ctl):
             self.assertEqual(shown[name], value)
         self.ctl("partner", "remove", "new_partner")
         added = self.ctl_json("partner", "add", "-", stdin=json.dumps(NEW_PARTNER))
-        self.assertEqual(added["id"], 4, "an id is never given again")
+        self.assertEqual(added["id"], 3, "the id stays with the code")
+        added = self.ctl_json("partner", "add", "-", stdin=json.dumps({
+            **NEW_PARTNER, "partner_code": "newer", "endpoint_path": "/newer/event"}))
+        self.assertEqual(added["id"], 4, "an id is never given to another code")
 
     def test_what_show_prints_can_be_added_again(self):
         shown = self.ctl_json("partner", "show", "rector")
         self.ctl("partner", "remove", "rector")
         added = self.ctl_json("partner", "add", "-", stdin=json.dumps(shown))
-        for name in ("id", "created_at", "updated_at"):
+        for name in ("created_at", "updated_at"):
             added.pop(name)
             shown.pop(name)
         self.assertEqual(added, shown)

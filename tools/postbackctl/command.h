@@ -25,6 +25,7 @@ struct Invocation {
   std::vector<std::string> words;  // Command and operands; run() sees the operands only.
   bool json = false;
   bool show_secrets = false;
+  bool restore = false;  // init: removed shipped partners too.
   std::optional<std::string> partner;
   std::optional<std::string> reason;
   int limit = kQuarantineRowsDefault;

@@ -10,11 +10,13 @@ std::span<const Command> commands() {
        "",
        0,
        0,
-       {"--json"},
+       {"--json", "--restore"},
        "create the control database and register shipped partners",
        "Creates the control database and its table of partners if missing, and registers the two\n"
        "shipped partners, involve_asia and rector, if they are not there. What is there is never\n"
-       "changed, so this may be run again at any time.\n",
+       "changed, and a partner that was removed stays removed, so this may be run again at any "
+       "time.\n\n"
+       "  --restore   register removed shipped partners too, with the id they had\n",
        run_init},
       {"partner list",
        "",
@@ -82,7 +84,9 @@ std::span<const Command> commands() {
        {"--json"},
        "forget a partner; its rows are kept",
        "Removes the partner from the control database. Its endpoint answers 404 from then on. Its\n"
-       "own database with all conversions is left as it is, and its id is never given again.\n",
+       "own database with all conversions is left as it is. Its id stays with its code:\n"
+       "when a partner with this code is added again, conversions it reported before are still\n"
+       "recognised as duplicates.\n",
        run_partner_remove},
       {"quarantine list",
        "",

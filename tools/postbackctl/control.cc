@@ -23,7 +23,11 @@ Result<std::unique_ptr<SqlClient>> open_control(const base::Settings& settings,
     return Status::error("there is no control database " + base::masked_url(url) +
                          "; make it with: postbackctl init");
   }
-  const Status status = partner::check_control_schema(client.value().get());
+  Status status = partner::check_control_schema(client.value().get());
+  if (status.ok() && mode != partner::SqlMode::read) {
+    // Made by an older program: whoever changes partners brings it up to date.
+    status = partner::create_control_schema(client.value().get());
+  }
   if (!status.ok()) return status;
   return client;
 }

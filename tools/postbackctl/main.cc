@@ -16,12 +16,16 @@ namespace {
 
 using base::Status;
 
+// A flag without a value.
+bool is_switch(const std::string& name) {
+  return name == "--json" || name == "--show-secrets" || name == "--restore";
+}
+
 std::string usage_of(const Command& command) {
   std::string usage = std::string("postbackctl ") + command.name;
   if (*command.operands != '\0') usage += std::string(" ") + command.operands;
   for (const std::string& flag : command.flags) {
-    const bool has_value = flag != "--json" && flag != "--show-secrets";
-    usage += " [" + flag + (has_value ? " ..." : "") + "]";
+    usage += " [" + flag + (is_switch(flag) ? "" : " ...") + "]";
   }
   return usage;
 }
@@ -120,9 +124,11 @@ Status read_flags(const std::vector<std::string>& arguments, Invocation* invocat
     const size_t equals = argument.find('=');
     const std::string name = argument.substr(0, equals);
     invocation->flags.push_back(name);
-    if (name == "--json" || name == "--show-secrets") {
+    if (is_switch(name)) {
       if (equals != std::string::npos) return Status::error(name + " has no value; leave it out");
-      (name == "--json" ? invocation->json : invocation->show_secrets) = true;
+      if (name == "--json") invocation->json = true;
+      if (name == "--show-secrets") invocation->show_secrets = true;
+      if (name == "--restore") invocation->restore = true;
       continue;
     }
     if (equals == std::string::npos && i + 1 == arguments.size()) {
@@ -160,7 +166,8 @@ int run_command(Invocation invocation) {
 
 int run(const std::vector<std::string>& command_line, const std::vector<std::string>& environment) {
   base::Result<base::SettingsResult> read = base::read_settings(
-      command_line, environment, {"--json", "--show-secrets", "--partner", "--reason", "--limit"});
+      command_line, environment,
+      {"--json", "--show-secrets", "--restore", "--partner", "--reason", "--limit"});
   if (!read.ok()) return fail(read.status().message(), kUsage);
   base::SettingsResult result = read.take();
   Invocation invocation;

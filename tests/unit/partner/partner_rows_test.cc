@@ -7,6 +7,7 @@
 
 #include "base/time.h"
 #include "control_fixture.h"
+#include "partner/partner_ids.h"
 
 namespace postback::partner {
 namespace {
@@ -99,6 +100,18 @@ TEST_F(ControlSchema, NewerVersionIsRefused) {
   EXPECT_THAT(create_control_schema(client.get()).message(), HasSubstr("use the newer program"));
 }
 
+// Version 1 had no table of ids.
+TEST_F(ControlSchema, VersionOneIsBroughtUpToDateWithItsIds) {
+  std::unique_ptr<SqlClient> client = shipped();
+  run(client.get(), "DROP TABLE partner_ids; UPDATE postback_control_schema SET version = 1");
+  expect_ok(create_control_schema(client.get()));
+  EXPECT_EQ(client->query("SELECT version FROM postback_control_schema").value().rows,
+            std::vector<SqlRow>{{"2"}});
+  run(client.get(), "DELETE FROM partners WHERE partner_code = 'rector'");
+  expect_ok(insert_partner(client.get(), shipped_partners()[1]));
+  EXPECT_EQ(load(client.get()).partners.at(1).id, 2);
+}
+
 TEST_F(PartnerRows, WhatIsInsertedIsReadBack) {
   std::unique_ptr<SqlClient> client = shipped();
   const Partners loaded = load(client.get());
@@ -147,11 +160,47 @@ TEST_F(PartnerRows, RowInsertedByHandHasTheDefaults) {
   EXPECT_GT(partner.created_at_us, 0);
 }
 
-TEST_F(PartnerRows, IdOfARemovedPartnerIsNeverGivenAgain) {
+TEST_F(PartnerRows, IdOfARemovedPartnerComesBackWithItsCodeOnly) {
   std::unique_ptr<SqlClient> client = shipped();
   expect_ok(delete_partner(client.get(), 2));
-  expect_ok(insert_partner(client.get(), shipped_partners()[1]));
+  Partner other = shipped_partners()[1];
+  other.partner_code = "other";
+  other.endpoint_path = "/other/event";
+  expect_ok(insert_partner(client.get(), other));
   EXPECT_EQ(load(client.get()).partners[1].id, 3);
+  expect_ok(insert_partner(client.get(), shipped_partners()[1]));
+  const Partners loaded = load(client.get());
+  EXPECT_EQ(loaded.partners[1].id, 2);
+  EXPECT_EQ(loaded.partners[1].partner_code, "rector");
+}
+
+TEST_F(PartnerRows, IdOfAPartnerDeletedBySqlComesBack) {
+  std::unique_ptr<SqlClient> client = shipped();
+  run(client.get(),
+      "INSERT INTO partners (id, partner_code, partner_name, endpoint_path, database_name) "
+      "VALUES (70, 'hand', 'Hand', '/hand', 'hand_db')");
+  Partner hand = load(client.get()).partners.at(2);
+  hand.lanes = 2;
+  expect_ok(update_partner(client.get(), hand));
+  run(client.get(), "DELETE FROM partners");
+  expect_ok(insert_partner(client.get(), hand));
+  expect_ok(insert_partner(client.get(), shipped_partners()[1]));
+  const Partners loaded = load(client.get());
+  EXPECT_EQ(loaded.partners.at(0).id, 2);
+  EXPECT_EQ(loaded.partners.at(1).id, 70);
+}
+
+TEST_F(PartnerRows, IdStaysWithAPartnerThatGotAnotherCode) {
+  std::unique_ptr<SqlClient> client = shipped();
+  Partner renamed = load(client.get()).partners[1];
+  renamed.partner_code = "renamed";
+  renamed.endpoint_path = "/renamed/event";
+  expect_ok(update_partner(client.get(), renamed));
+  EXPECT_TRUE(was_known(client.get(), "rector").value());
+  expect_ok(insert_partner(client.get(), shipped_partners()[1]));
+  const Partners loaded = load(client.get());
+  EXPECT_EQ(loaded.partners.at(1).partner_code, "renamed");
+  EXPECT_EQ(loaded.partners.at(2).id, 3) << "its id is another partner's";
 }
 
 TEST_F(PartnerRows, WrongRowIsNamedAndDoesNotStopTheOthers) {

@@ -208,6 +208,22 @@ TEST_F(PostgresRegistryTest, RowsAreReadBackAsTheyWereInserted) {
   EXPECT_THAT(status.message(), Not(HasSubstr("\n")));
 }
 
+TEST_F(PostgresRegistryTest, VersionOneIsBroughtUpToDateWithItsIds) {
+  std::unique_ptr<SqlClient> client = shipped();
+  run(client.get(), "DROP TABLE partner_ids; UPDATE postback_control_schema SET version = 1");
+  expect_ok(create_control_schema(client.get()));
+  expect_ok(delete_partner(client.get(), 2));
+  Partner other = shipped_partners()[1];
+  other.partner_code = "other";
+  other.endpoint_path = "/other/event";
+  expect_ok(insert_partner(client.get(), other));
+  expect_ok(insert_partner(client.get(), shipped_partners()[1]));
+  const Partners loaded = load(client.get());
+  EXPECT_EQ(loaded.partners.at(1).partner_code, "rector");
+  EXPECT_EQ(loaded.partners.at(1).id, 2);
+  EXPECT_EQ(loaded.partners.at(2).id, 3);
+}
+
 TEST_F(PostgresRegistryTest, SchemaMayBeCreatedByManyAtOnce) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
