@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -9,6 +10,7 @@
 
 #include "base/database_url.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "partner/control_watch.h"
 #include "partner/table_builder.h"
 
@@ -21,6 +23,15 @@ constexpr auto kLookEveryWhileDown = std::chrono::milliseconds(1000);
 // How long the end waits for the thread: connecting and one statement have limits of 3 s each, but
 // the resolver of host names may take longer, and the process must end within 8 s of SIGTERM.
 constexpr auto kJoinWithin = std::chrono::milliseconds(3500);
+
+// Where the control database is: a relative SQLite path is shown whole, because a server that was
+// started in another folder looks at another file.
+std::string shown_control(const std::string& url) {
+  if (base::database_kind(url) != base::DatabaseKind::sqlite) return base::masked_url(url);
+  std::error_code unknown;  // Then the path is shown as it is.
+  const std::filesystem::path path = std::filesystem::absolute(base::sqlite_path(url), unknown);
+  return unknown ? base::masked_url(url) : "sqlite:" + base::printable(path.string());
+}
 
 }  // namespace
 
@@ -87,6 +98,13 @@ void Registry::Impl::log_bad(const std::vector<BadPartner>& bad) {
 
 void Registry::Impl::hand_out(std::shared_ptr<const PartnerTable> next) {
   table = std::move(next);
+  if (table->entries().empty()) {
+    LOG_WARNING("partner", "no partner is registered in control database " +
+                               shown_control(control_url) +
+                               ", postbacks are answered 503 until there is one: is it the right "
+                               "DATABASE_URL? If so run: postbackctl init, or: postbackctl partner "
+                               "add FILE.json");
+  }
   const std::lock_guard lock(handing_out);
   if (on_table) on_table(table);
 }

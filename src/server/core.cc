@@ -111,19 +111,28 @@ uint64_t Core::handle(const ExchangeId& id, const http::Request& request,
       start_survey(id, Survey::Kind::metrics);
       return kReadLimitNs;
     case RouteKind::unknown_partner:
-      if (tables_.current() == nullptr) {
-        // Not a 404: the partner may well exist, and senders switch a URL off that is not found.
-        answer_error(id, 503, "registry_unavailable",
-                     "the partners are not known yet: the control database cannot be read");
-      } else {
-        answer_error(id, 404, "unknown_partner", "no active partner has this endpoint");
-      }
+      answer_unknown_partner(id);
       return 0;
     case RouteKind::not_found:
       answer_error(id, 404, "not_found", "no such path; postbacks go to /partner/{endpoint_path}");
       return 0;
   }
   return 0;
+}
+
+// A 404 makes senders switch the URL off. So it is not given while the partner may well exist and
+// only our registry is away, or was never filled (another file, init was forgotten).
+void Core::answer_unknown_partner(const ExchangeId& id) {
+  const partner::PartnerTable* table = tables_.current();
+  if (table == nullptr) {
+    answer_error(id, 503, "registry_unavailable",
+                 "the partners are not known yet: the control database cannot be read");
+  } else if (table->entries().empty()) {
+    answer_error(id, 503, "registry_empty",
+                 "no partner is registered: run postbackctl init, or check DATABASE_URL");
+  } else {
+    answer_error(id, 404, "unknown_partner", "no active partner has this endpoint");
+  }
 }
 
 // True when the request was answered because of its method or coding: nothing is executed.

@@ -90,6 +90,7 @@ class Core final : public RequestHandler {
   };
 
   bool refuse_method(const ExchangeId& id, const http::Request& request, const Route& route);
+  void answer_unknown_partner(const ExchangeId& id);
   void answer_error(const ExchangeId& id, int status, std::string_view code,
                     std::string_view message, std::string_view allow = {});
   void start_survey(const ExchangeId& id, Survey::Kind kind);

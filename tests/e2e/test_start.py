@@ -91,12 +91,21 @@ class Settings(StartCase):
                 self.assertIn(word, done.stdout)
 
     def test_starts_without_init(self):
-        server = self.server().start()
+        # The log shows a relative path whole: another folder means another database.
+        server = self.server(DATABASE_URL="sqlite:data/control.db").start()
         self.assertEqual(server.get("/health").status, 200)
-        self.assertEqual(server.get("/partner/involve/event/stats").status, 404)
+        for target in ("/partner/involve/event?conversion_id=1", "/partner/involve/event/stats"):
+            answer = server.get(target)
+            self.assertEqual((answer.status, answer.json["error"]["code"]),
+                             (503, "registry_empty"), answer)
+            self.assertTrue(answer.header("Retry-After"))
+        self.assertRegex(server.log(), r"WARNING partner: no partner is registered in control "
+                         rf"database sqlite:{server.folder}/data/control.db, .*"
+                         r"postbackctl init.*postbackctl partner add")
         server.ctl("init")
         wait_until(lambda: server.get("/partner/involve/event/stats").status == 200, 3,
                    "the partners are served")
+        self.assertEqual(server.get("/partner/nobody/event").status, 404)
 
     def test_starts_while_the_control_database_is_away(self):
         server = self.server(DATABASE_URL="postgresql://postgres@127.0.0.1:1/control").start()
