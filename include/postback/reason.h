@@ -17,7 +17,7 @@ enum class Reason : uint8_t {
   parameter_too_long,
   conversion_id_missing,  // Absent or empty.
   conversion_id_invalid,  // Over 255 bytes, control bytes, NUL, not UTF-8.
-  conversion_id_macro,    // An unexpanded macro, `null`, `undefined`.
+  conversion_id_macro,    // An unexpanded macro, `null`, `undefined`, its own name.
   amount_invalid,
   database_refused,  // Passed our checks, but the database refused the value.
 };

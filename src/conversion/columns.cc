@@ -55,7 +55,7 @@ bool is_ambiguous(const ParameterTable& table, uint16_t name_index) {
   return false;
 }
 
-Reason conversion_id_fault(const Item* item) {
+Reason conversion_id_fault(const Mapping::Impl& mapping, const Item* item) {
   if (item == nullptr) return Reason::conversion_id_missing;
   const Parameter& parameter = item->parameter;
   if (parameter.value.find_first_not_of(' ') == std::string_view::npos) {
@@ -67,6 +67,10 @@ Reason conversion_id_fault(const Item* item) {
   }
   if (is_unexpanded_macro(parameter.value) || is_null_word(trimmed(parameter.value))) {
     return Reason::conversion_id_macro;
+  }
+  const Mapping::Impl::Entry& entry = mapping.entry(Column::conversion_id);
+  for (const uint16_t name_index : {entry.name, entry.partner_name}) {
+    if (is_own_name(parameter.value, mapping.names[name_index])) return Reason::conversion_id_macro;
   }
   return Reason::none;
 }
@@ -97,7 +101,7 @@ bool check_conversion_id(const Mapping::Impl& mapping, const ParameterTable& tab
     return false;
   }
   const Item* item = chosen(table, Column::conversion_id);
-  const Reason reason = conversion_id_fault(item);
+  const Reason reason = conversion_id_fault(mapping, item);
   if (reason == Reason::none) return true;
   fault->raise(reason,
                item == nullptr ? mapping.name_of(Column::conversion_id) : item->parameter.name,
@@ -199,7 +203,7 @@ void fill_conversion_id_if_readable(const Mapping::Impl& mapping, const Paramete
   const Mapping::Impl::Entry& entry = mapping.entry(Column::conversion_id);
   if (is_ambiguous(table, entry.name) || is_ambiguous(table, entry.partner_name)) return;
   const Item* item = chosen(table, Column::conversion_id);
-  const Reason reason = conversion_id_fault(item);
+  const Reason reason = conversion_id_fault(mapping, item);
   if (reason == Reason::none || reason == Reason::conversion_id_macro) {
     out->set(Field::conversion_id, item->parameter.value);
   }

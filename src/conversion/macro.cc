@@ -1,5 +1,6 @@
 #include "conversion/macro.h"
 
+#include <algorithm>
 #include <cstddef>
 
 #include "conversion/ascii.h"
@@ -60,6 +61,11 @@ bool is_unexpanded_macro(std::string_view text) {
     default:
       return false;
   }
+}
+
+bool is_own_name(std::string_view text, std::string_view name) {
+  return equals_ignoring_case(trimmed(text), name) &&
+         std::any_of(name.begin(), name.end(), [](char c) { return is_letter(c); });
 }
 
 bool is_null_word(std::string_view text) {

@@ -11,6 +11,11 @@ namespace postback::conversion {
 // <x> (it is HTML), and a GUID in braces (it is an id).
 bool is_unexpanded_macro(std::string_view text);
 
+// The text is the name of the parameter it came in: a macro whose braces were lost on the way (curl
+// expands {x} to x), or a template that was never filled. Case does not count; a name without any
+// letter could be a real id.
+bool is_own_name(std::string_view text, std::string_view name);
+
 // "null" or "undefined" in any case: what a script writes for a value it does not have.
 bool is_null_word(std::string_view text);
 

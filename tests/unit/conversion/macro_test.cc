@@ -15,6 +15,14 @@ TEST(Macro, KnowsTheFormsThatNetworksUse) {
   }
 }
 
+TEST(Macro, KnowsTheNameOfItsOwnParameter) {
+  EXPECT_TRUE(is_own_name("conversion_id", "conversion_id"));
+  EXPECT_TRUE(is_own_name(" Order_No", "order_no"));
+  EXPECT_FALSE(is_own_name("conversion_id1", "conversion_id"));
+  EXPECT_FALSE(is_own_name("", ""));
+  EXPECT_FALSE(is_own_name("12", "12")) << "may be a real id";
+}
+
 TEST(Macro, LeavesOtherTextAlone) {
   for (const char* text : {"",
                            " ",

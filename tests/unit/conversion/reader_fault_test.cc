@@ -211,6 +211,21 @@ TEST_F(ReaderTest, Row37QuarantinesAConversionIdThatIsAMacro) {
             "the postback URL");
 }
 
+// curl expands {conversion_id} to conversion_id by itself.
+TEST_F(ReaderTest, Row37QuarantinesAConversionIdThatIsItsOwnName) {
+  ASSERT_EQ(get("conversion_id=conversion_id"), Reason::conversion_id_macro);
+  EXPECT_EQ(text(Field::conversion_id), "conversion_id");
+  ASSERT_EQ(get("conversion_id=order_no"), Reason::none);
+  Partner partner = rector();
+  partner.parameter_mapping = {{"conversion_id", "order_no"}};
+  use(partner);
+  for (const char* query : {"order_no=order_no", "order_no=conversion_id", "conversion_id=ORDER_NO",
+                            "conversion_id=Conversion_Id"}) {
+    ASSERT_EQ(get(query), Reason::conversion_id_macro) << query;
+  }
+  ASSERT_EQ(get("order_no=order_no1"), Reason::none);
+}
+
 TEST_F(ReaderTest, Row38LeavesTheColumnOfAMacroEmptyAndSaysSo) {
   ASSERT_EQ(get("conversion_id=c1&sub_id={aff_sub}&usd_payout=[payout]&datetime_conversion=${d}"),
             Reason::none);
