@@ -123,7 +123,7 @@ void Lane::flush() {
       std::unique_ptr<Flight> flight = std::move(waiting_.front());
       waiting_.pop_front();
       submit(std::move(flight));
-    } else if (open_->row_count() > 0 || (counts_due_ && duplicates_unfiled_ > 0)) {
+    } else if (is_worth_a_batch()) {
       std::unique_ptr<Flight> flight = std::exchange(open_, take_flight());
       submit(std::move(flight));
     } else {
@@ -131,6 +131,12 @@ void Lane::flush() {
     }
   }
   if (retiring_) close_when_done();
+}
+
+bool Lane::is_worth_a_batch() const {
+  const size_t row_count = open_->row_count();
+  if (!submitted_.empty()) return row_count >= kBatchRowsPipelined;
+  return row_count > 0 || (counts_due_ && duplicates_unfiled_ > 0);
 }
 
 void Lane::submit(std::unique_ptr<Flight> flight) {

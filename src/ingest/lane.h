@@ -126,6 +126,7 @@ class Lane final : public StoreClient {
   void append(Flight* flight, Postback& postback);
   bool can_hold() const;
   void mark_dirty();
+  bool is_worth_a_batch() const;
   void submit(std::unique_ptr<Flight> flight);
   void committed(Flight& flight);
   void refused(std::unique_ptr<Flight> flight);
