@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -42,6 +43,11 @@ std::string peer_address(int fd) {
     }
   }
   return text;
+}
+
+bool has_unread_input(int fd) {
+  int bytes = 0;
+  return ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
 }  // namespace
@@ -351,14 +357,15 @@ void Connections::sent(Connection& connection, const Completion& completion) {
 }
 
 void Connections::all_sent(Connection& connection) {
-  if (connection.input_ended) {
+  if (connection.lingering) return;
+  if (connection.input_ended && !has_unread_input(connection.fd)) {
     close(connection);
     return;
   }
-  if (connection.lingering) return;
-  // The client may still be sending what was refused. Closing now would reset the connection and
-  // could destroy the answer on its way (RFC 9112 section 9.6).
+  // The client may still be sending what was refused, or has sent more than was asked for. Closing
+  // now would reset the connection and could destroy the answer on its way (RFC 9112 section 9.6).
   connection.lingering = true;
+  connection.input_ended = false;
   connection.phase_started_ns = loop_->now_ns();
   ::shutdown(connection.fd, SHUT_WR);
   receive_more(connection);

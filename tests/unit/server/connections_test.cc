@@ -143,5 +143,26 @@ TEST_F(ConnectionsTest, ReadingGoesOnWhenTheClientHasTakenAFullOutput) {
   EXPECT_EQ(handled_.back(), "/4");
 }
 
+TEST_F(ConnectionsTest, ClosingWaitsForTheRestOfTheInputSoThatTheAnswerIsNotReset) {
+  const uint32_t client = connect();
+  arrive(client, request("/1", "Connection: close\r\n"));
+  // What comes behind the last request, and was not read: close() would send a reset.
+  ASSERT_EQ(::write(client_ends_[0], "\r\n", 2), 2);
+  EXPECT_FALSE(take(client).empty());
+  EXPECT_FALSE(loop_.sockets[client].closing);
+  arrive(client, "\r\n");
+  EXPECT_EQ(handled_.size(), 1u);
+  ASSERT_TRUE(loop_.sockets[client].receiving);
+  complete(client, Event::recv, 0);
+  EXPECT_TRUE(loop_.sockets[client].closing);
+}
+
+TEST_F(ConnectionsTest, ClosesAtOnceBehindTheLastAnswerWhenNothingMoreHasCome) {
+  const uint32_t client = connect();
+  arrive(client, request("/1", "Connection: close\r\n"));
+  EXPECT_FALSE(take(client).empty());
+  EXPECT_TRUE(loop_.sockets[client].closing);
+}
+
 }  // namespace
 }  // namespace postback::server
