@@ -427,7 +427,13 @@ void Connections::drain() {
   draining_ = true;
   if (!listener_closed_) loop_->close(listener_);
   for (const auto& connection : connections_) {
-    if (!connection->open || connection->closing) continue;
+    if (!connection->open || connection->closing || connection->lingering) continue;
+    // A request that has begun to arrive is still taken; begin_request() closes behind it.
+    if (!connection->parser.idle() || !connection->input.empty()) continue;
+    if (connection->exchange_count > 0) {
+      const uint32_t newest = connection->first_sequence + connection->exchange_count - 1;
+      connection->exchanges[newest % kExchangesMax].close = true;  // Its answer says so.
+    }
     connection->close_when_sent = true;
     connection->input_ended = true;
     mark_dirty(*connection);

@@ -68,7 +68,8 @@ class Connections final : public LoopClient {
   void flush();                 // End of turn: sends what was answered.
   void sweep(uint64_t now_ns);  // About every 250 ms: time limits.
 
-  // Stops accepting, closes idle connections; the others close after their answers.
+  // Stops accepting, closes idle connections; the others close after their answers, those that
+  // send a request after the answer to it.
   void drain();
   void close_all();
   bool empty() const { return open_count_ == 0 && listener_closed_; }

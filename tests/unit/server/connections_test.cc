@@ -164,5 +164,34 @@ TEST_F(ConnectionsTest, ClosesAtOnceBehindTheLastAnswerWhenNothingMoreHasCome) {
   EXPECT_TRUE(loop_.sockets[client].closing);
 }
 
+TEST_F(ConnectionsTest, DrainingClosesIdleConnectionsAndFinishesRequestsThatHaveBegun) {
+  const uint32_t idle = connect();
+  const uint32_t sending = connect();
+  const std::string bytes = request("/1");
+  arrive(sending, bytes.substr(0, 10));
+  connections_.drain();
+  connections_.flush();
+  EXPECT_TRUE(loop_.sockets[idle].closing);
+  EXPECT_FALSE(loop_.sockets[sending].closing);
+  arrive(sending, bytes.substr(10));
+  EXPECT_NE(take(sending).find("Connection: close\r\n"), std::string::npos);
+  EXPECT_TRUE(loop_.sockets[sending].closing);
+}
+
+TEST_F(ConnectionsTest, DrainingTellsTheClientWithTheLastAnswerThatItCloses) {
+  answer_at_once_ = false;
+  const uint32_t client = connect();
+  arrive(client, request("/1") + request("/2"));
+  connections_.drain();
+  for (const ExchangeId& id : ids_) connections_.answer(id, {.body = body_});
+  connections_.flush();
+  const std::string answers = take(client);
+  const size_t second = answers.find("HTTP/1.1", 1);
+  ASSERT_NE(second, std::string::npos);
+  EXPECT_GT(answers.find("Connection: close\r\n"), second);
+  EXPECT_NE(answers.find("Connection: close\r\n"), std::string::npos);
+  EXPECT_TRUE(loop_.sockets[client].closing);
+}
+
 }  // namespace
 }  // namespace postback::server
