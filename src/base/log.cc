@@ -107,8 +107,11 @@ class Logger {
   }
 
   void reopen() {
-    const std::lock_guard lock(mutex_);
-    reopen_ = true;
+    {
+      const std::lock_guard lock(mutex_);
+      reopen_ = true;
+    }
+    changed_.notify_one();
   }
 
   bool enabled(LogLevel level) const { return level >= level_.load(std::memory_order_relaxed); }
@@ -160,7 +163,7 @@ class Logger {
       bool reopen = false;
       {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+        changed_.wait(lock, [this] { return stopping_ || reopen_ || !queue_.empty(); });
         writing.swap(queue_);
         std::swap(dropped_count, dropped_count_);
         std::swap(reopen, reopen_);

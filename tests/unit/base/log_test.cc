@@ -1,6 +1,12 @@
 #include "base/log.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <thread>
 
 namespace postback::base {
 namespace {
@@ -26,6 +32,24 @@ TEST(LogMask, AUrlShowsNoPassword) {
             "postgresql://host/db?password=***&sslmode=require&sslpassword=***&password=***");
   EXPECT_EQ(masked_url("postgresql://user@host/db"), "postgresql://user@host/db");
   EXPECT_EQ(masked_url("sqlite:data/control.db"), "sqlite:data/control.db");
+}
+
+TEST(Log, IsReopenedAtOnceAndNotOnlyWithTheNextLine) {
+  char folder[] = "/tmp/postback-log-XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  const std::string file = std::string(folder) + "/postback.log";
+  LogOptions options;
+  options.file = file;
+  ASSERT_TRUE(log_start(options).ok());
+  std::filesystem::rename(file, file + ".1");
+  log_reopen();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!std::filesystem::exists(file) && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE(std::filesystem::exists(file));
+  log_stop();
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
