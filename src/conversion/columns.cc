@@ -75,8 +75,16 @@ Reason conversion_id_fault(const Mapping::Impl& mapping, const Item* item) {
   return Reason::none;
 }
 
-std::string conversion_id_message(Reason reason, const Item* item) {
-  if (item == nullptr) return "The postback has no conversion_id";
+// Names the partner's own parameter too: it is the one that its people know.
+std::string missing_message(const Mapping::Impl& mapping) {
+  const Mapping::Impl::Entry& entry = mapping.entry(Column::conversion_id);
+  if (entry.partner_name == entry.name) return "The postback has no conversion_id";
+  return "The postback has neither conversion_id nor " + mapping.names[entry.partner_name] +
+         ", the partner's own name for it";
+}
+
+std::string conversion_id_message(const Mapping::Impl& mapping, Reason reason, const Item* item) {
+  if (item == nullptr) return missing_message(mapping);
   std::string message(item->parameter.name);
   if (reason == Reason::conversion_id_missing) return message + " is empty";
   message += ' ';
@@ -105,7 +113,7 @@ bool check_conversion_id(const Mapping::Impl& mapping, const ParameterTable& tab
   if (reason == Reason::none) return true;
   fault->raise(reason,
                item == nullptr ? mapping.name_of(Column::conversion_id) : item->parameter.name,
-               conversion_id_message(reason, item));
+               conversion_id_message(mapping, reason, item));
   return false;
 }
 

@@ -13,6 +13,16 @@
 
 namespace postback::conversion {
 
+namespace {
+
+bool starts_object(std::string_view body) {
+  if (body.starts_with("\xEF\xBB\xBF")) body.remove_prefix(3);
+  const size_t first = body.find_first_not_of(" \t\r\n");
+  return first != std::string_view::npos && body[first] == '{';
+}
+
+}  // namespace
+
 // The memory of a reader, used again for every postback.
 struct Reader::Impl {
   ParameterList list;
@@ -23,6 +33,7 @@ struct Reader::Impl {
   RawDataWriter raw_data;
   Notes notes;
   std::vector<MappedStep> steps;
+  bool form_looks_like_json = false;
 
   void read_parameters(const RawPostback& raw);
   void read_body(const RawPostback& raw);
@@ -40,12 +51,18 @@ Reason Reader::read(const Mapping& mapping, const RawPostback& raw, Conversion* 
   out->received_at_us = raw.received_at_us;
   impl_->list.clear();
   impl_->notes.clear();
+  impl_->form_looks_like_json = false;
 
   impl_->read_parameters(raw);
   impl_->table.build(compiled, impl_->list.parameters(), &impl_->notes);
   impl_->collect_steps(compiled);
   Fault& fault = impl_->list.fault();
   if (!fault.found()) fill_columns(compiled, impl_->table, out, &impl_->notes, &fault);
+  if (fault.reason == Reason::conversion_id_missing && impl_->form_looks_like_json) {
+    fault.message +=
+        "; the body looks like JSON but its Content-Type says that it is a form: send "
+        "application/json";
+  }
 
   out->begin(Field::raw_data);
   impl_->raw_data.append_raw_data(compiled, impl_->table, out->buffer());
@@ -76,15 +93,11 @@ void Reader::Impl::read_body(const RawPostback& raw) {
   // Without a body its type does not matter.
   if (raw.body.empty()) return;
   BodyKind kind = body_kind(raw.content_type);
-  if (kind == BodyKind::none) {
-    std::string_view start = raw.body;
-    if (start.starts_with("\xEF\xBB\xBF")) start.remove_prefix(3);
-    const size_t first = start.find_first_not_of(" \t\r\n");
-    kind = first != std::string_view::npos && start[first] == '{' ? BodyKind::json : BodyKind::form;
-  }
+  if (kind == BodyKind::none) kind = starts_object(raw.body) ? BodyKind::json : BodyKind::form;
   switch (kind) {
     case BodyKind::none:
     case BodyKind::form:
+      form_looks_like_json = starts_object(raw.body);
       return form_decoder.parse(raw.body, Parameter::Source::body, &list);
     case BodyKind::json:
       return json_body.parse(raw.body, &list);

@@ -182,6 +182,28 @@ TEST_F(ReaderTest, Row36QuarantinesAMissingOrEmptyConversionId) {
   ASSERT_EQ(post_json(R"({"conversion_id":null})"), Reason::conversion_id_missing);
 }
 
+TEST_F(ReaderTest, Row36NamesThePartnersOwnParameter) {
+  ASSERT_EQ(get("sub_id=x"), Reason::conversion_id_missing);
+  EXPECT_EQ(text(Field::fault_message), "The postback has no conversion_id");
+  Partner partner = rector();
+  partner.parameter_mapping = {{"conversion_id", "order_no"}};
+  use(partner);
+  ASSERT_EQ(get("sub_id=x"), Reason::conversion_id_missing);
+  EXPECT_EQ(text(Field::fault_message),
+            "The postback has neither conversion_id nor order_no, the partner's own name for it");
+}
+
+TEST_F(ReaderTest, Row36NamesTheContentTypeOfJsonThatWasReadAsAForm) {
+  const char* const form = "application/x-www-form-urlencoded";
+  ASSERT_EQ(post(form, " {\"conversion_id\":\"c1\"}"), Reason::conversion_id_missing);
+  EXPECT_EQ(text(Field::fault_message),
+            "The postback has no conversion_id; the body looks like JSON but its Content-Type says "
+            "that it is a form: send application/json");
+  ASSERT_EQ(post(form, "sub_id={x}"), Reason::conversion_id_missing);
+  EXPECT_EQ(text(Field::fault_message), "The postback has no conversion_id");
+  ASSERT_EQ(post(form, "{", "conversion_id=c1"), Reason::none);
+}
+
 TEST_F(ReaderTest, Row36QuarantinesAnInvalidConversionId) {
   ASSERT_EQ(get("conversion_id=" + std::string(255, 'x')), Reason::none);
   ASSERT_EQ(get("conversion_id=" + std::string(256, 'x')), Reason::conversion_id_invalid);
