@@ -159,7 +159,8 @@ void PostbackHandler::log_outcome(const Postback& postback, uint64_t time_us) {
       "endpoint=" + partner.endpoint_path + " partner=" + partner.partner_name + " ";
   if (postback.outcome == Outcome::unavailable) {
     LOG_DEBUG("postback", prefix + "not stored: the database is not available");
-  } else {
+  } else if (postback.outcome != Outcome::quarantined) {
+    // What goes to the quarantine is kept each time it comes.
     LOG_DEBUG("postback", prefix + "duplicate check: " +
                               (postback.outcome == Outcome::duplicate ? "duplicate" : "new"));
   }

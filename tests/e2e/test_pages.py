@@ -203,6 +203,16 @@ class StepLog(Suite):
                      "/involve/event", "InvolveAsia", "duplicate"):
             self.assertIn(word, log)
 
+    def test_quarantined_postback_has_no_duplicate_check(self):
+        self.server.postback(self.involve, {"conversion_id": "{broken}"})
+        wait_until(lambda: "conversion_id={broken} time=" in self.server.log(), 5,
+                   "the closing line")
+        log = self.server.log()
+        steps = log[log.index("quarantine reason=conversion_id_macro"):]
+        steps = steps[:steps.index("conversion_id={broken} time=")]
+        self.assertIn("as quarantined", steps)
+        self.assertNotIn("duplicate check", steps)
+
     def test_hostile_bytes_do_not_reach_the_terminal(self):
         self.server.postback(self.involve, {"conversion_id": "hostile",
                                             "sub_id": "a\x1b[31m\nFAKE LINE\r\x07b"})
