@@ -1,5 +1,6 @@
 // postbackd: reads its settings, starts the server, waits for signals.
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -129,5 +130,8 @@ int main_with(int argument_count, char** arguments) {
 }  // namespace postback
 
 int main(int argument_count, char** arguments) {
+  // Databases, WAL, locks and log hold addresses and click ids: no file or folder that is made here
+  // is for everybody. What the operator's own mask takes away stays away.
+  umask(umask(0) | 0027);
   return postback::main_with(argument_count, arguments);
 }

@@ -69,11 +69,11 @@ class Server:
                 if name in ("PATH", "HOME", "TZ") or name.endswith("SAN_OPTIONS")}
         return {**kept, **self.settings}
 
-    def ctl(self, *arguments, stdin=None, check=True):
+    def ctl(self, *arguments, stdin=None, check=True, umask=-1):
         """Runs postbackctl with the server's settings."""
         done = subprocess.run([BUILD / "postbackctl", *arguments], env=self.environment(),
                               cwd=self.folder, input=stdin, capture_output=True, text=True,
-                              check=False, timeout=60)
+                              check=False, timeout=60, umask=umask)
         if check and done.returncode != 0:
             raise AssertionError(f"postbackctl {arguments}: {done.returncode}\n"
                                  f"{done.stdout}{done.stderr}")

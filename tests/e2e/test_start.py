@@ -107,6 +107,20 @@ class Settings(StartCase):
                    "the partners are served")
         self.assertEqual(server.get("/partner/nobody/event").status, 404)
 
+    def test_what_is_made_is_not_readable_by_everybody(self):
+        # umask 0, as the strictest test of it: nothing is taken away by the shell.
+        server = self.server(["/bin/sh", "-c", 'umask 0; exec "$@"', "sh"])
+        server.ctl("init", umask=0)
+        control = server.folder / "data" / "control.db"
+        self.assertEqual(control.stat().st_mode & 0o027, 0, "made by postbackctl")
+        server.start()
+        self.assertEqual(server.postback("/rector/event", {"conversion_id": "1"}).status, 200)
+        made = [path for name in ("data", "logs")
+                for path in (server.folder / name, *(server.folder / name).iterdir())]
+        self.assertIn(server.folder / "data" / "rector_db.db", made)
+        for path in made:
+            self.assertEqual(path.stat().st_mode & 0o027, 0, path)
+
     def test_starts_while_the_control_database_is_away(self):
         server = self.server(DATABASE_URL="postgresql://postgres@127.0.0.1:1/control").start()
         self.assertIn(server.get("/health").status, (200, 503))

@@ -1,4 +1,5 @@
 // postbackctl: reads the command line, finds the command, runs it.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -186,6 +187,9 @@ int run(const std::vector<std::string>& command_line, const std::vector<std::str
 }  // namespace postback::postbackctl
 
 int main(int argc, char** argv) {
+  // The control database holds passwords: what is made here is not for everybody, as in postbackd.
+  // What the operator's own mask takes away stays away.
+  umask(umask(0) | 0027);
   namespace ctl = postback::postbackctl;
   std::vector<std::string> environment;
   for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
