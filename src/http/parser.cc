@@ -20,8 +20,9 @@
 namespace postback::http {
 namespace {
 
-// A connection that waits for its next client keeps buffers up to this size each.
-constexpr size_t kKeptBytesMax = 4 * 1024;
+// A connection that waits for its next client, or is idle, keeps buffers up to this size each:
+// enough for the head of an ordinary postback.
+constexpr size_t kKeptBytesMax = 1024;
 
 }  // namespace
 

@@ -153,6 +153,7 @@ bool Connections::may_parse(const Connection& connection) const {
 
 // Parses and handles requests until the bytes are used up or reading must stop.
 void Connections::consume(Connection& connection, std::string_view bytes) {
+  connection.buffers_given_back = false;
   while (!bytes.empty() && may_parse(connection)) {
     const bool was_idle = connection.parser.idle();
     switch (connection.parser.feed(&bytes)) {
@@ -412,7 +413,11 @@ void Connections::sweep_connection(Connection& connection, uint64_t now_ns) {
     return;
   }
   if (connection.parser.idle()) {
-    if (over(since_ns, kIdleLimitNs)) close(connection);
+    if (over(since_ns, kIdleLimitNs)) {
+      close(connection);
+    } else if (!connection.buffers_given_back && over(since_ns, kIdleBuffersNs)) {
+      give_back_buffers(connection);
+    }
     return;
   }
   if (!over(since_ns, connection.phase_is_body ? kBodyLimitNs : kHeadLimitNs)) return;
@@ -421,6 +426,28 @@ void Connections::sweep_connection(Connection& connection, uint64_t now_ns) {
   connection.exchanges[static_cast<uint32_t>(id.exchange) % kExchangesMax].close = true;
   connection.close_when_sent = true;
   handler_->refused(id, {408, "request_timeout", "the request did not arrive in time"});
+}
+
+void Connections::give_back_buffers(Connection& connection) {
+  connection.buffers_given_back = true;
+  connection.parser.reset();
+  for (std::string* buffer : {&connection.input, &connection.output, &connection.sending}) {
+    if (buffer->empty()) std::string().swap(*buffer);
+  }
+  for (Exchange& exchange : connection.exchanges) std::string().swap(exchange.held);
+}
+
+size_t Connections::buffer_bytes() const {
+  size_t bytes = 0;
+  for (const auto& connection : connections_) {
+    bytes += connection->parser.memory_bytes();
+    for (const std::string* buffer :
+         {&connection->input, &connection->output, &connection->sending}) {
+      bytes += buffer->capacity();
+    }
+    for (const Exchange& exchange : connection->exchanges) bytes += exchange.held.capacity();
+  }
+  return bytes;
 }
 
 void Connections::drain() {

@@ -75,6 +75,7 @@ class Connections final : public LoopClient {
   bool empty() const { return open_count_ == 0 && listener_closed_; }
 
   size_t open_count() const { return open_count_; }
+  size_t buffer_bytes() const;  // Of all connections, open or not.
   const ConnectionCounters& counters() const { return counters_; }
 
   void complete(const Completion& completion) override;
@@ -95,14 +96,15 @@ class Connections final : public LoopClient {
     SocketId socket;
     int fd = -1;
     bool open = false;
-    bool closing = false;          // close() was called; waits for `closed`.
-    bool receiving = false;        // A recv is outstanding.
-    bool input_ended = false;      // End of stream, or nothing more is read.
-    bool close_when_sent = false;  // After everything answered so far.
-    bool lingering = false;        // Sent all and shut down; reading away the rest.
-    bool dirty = false;            // In dirty_.
-    bool continue_due = false;     // 100 Continue is owed when the answers before are out.
-    uint32_t first_sequence = 0;   // Of the oldest exchange.
+    bool closing = false;             // close() was called; waits for `closed`.
+    bool receiving = false;           // A recv is outstanding.
+    bool input_ended = false;         // End of stream, or nothing more is read.
+    bool close_when_sent = false;     // After everything answered so far.
+    bool lingering = false;           // Sent all and shut down; reading away the rest.
+    bool dirty = false;               // In dirty_.
+    bool buffers_given_back = false;  // Since the last request.
+    bool continue_due = false;        // 100 Continue is owed when the answers before are out.
+    uint32_t first_sequence = 0;      // Of the oldest exchange.
     uint32_t exchange_count = 0;
     std::array<Exchange, kExchangesMax> exchanges;
     http::Parser parser;
@@ -134,6 +136,7 @@ class Connections final : public LoopClient {
   void receive_more(Connection& connection);
   void update_phase(Connection& connection, bool restart);
   void sweep_connection(Connection& connection, uint64_t now_ns);
+  void give_back_buffers(Connection& connection);
   void send_output(Connection& connection);
   void all_sent(Connection& connection);
   void mark_dirty(Connection& connection);

@@ -14,6 +14,9 @@ constexpr uint64_t kSecondNs = 1'000 * kMillisecondNs;
 constexpr uint64_t kHeadLimitNs = 10 * kSecondNs;
 constexpr uint64_t kBodyLimitNs = 15 * kSecondNs;
 constexpr uint64_t kIdleLimitNs = 60 * kSecondNs;
+// An idle connection gives its buffers back after this long: there may be very many of them, and
+// one that is busy should not allocate them for each request.
+constexpr uint64_t kIdleBuffersNs = 1 * kSecondNs;
 // A client that takes nothing of an answer for this long is gone.
 constexpr uint64_t kSendLimitNs = 30 * kSecondNs;
 // After a refusal the rest of the client's bytes is read and thrown away for this long, so that

@@ -193,5 +193,23 @@ TEST_F(ConnectionsTest, DrainingTellsTheClientWithTheLastAnswerThatItCloses) {
   EXPECT_TRUE(loop_.sockets[client].closing);
 }
 
+TEST_F(ConnectionsTest, AnIdleConnectionGivesItsBuffersBack) {
+  body_.assign(4000, 'x');
+  const uint32_t client = connect();
+  const size_t fresh_bytes = connections_.buffer_bytes();
+  const std::string body(60'000, 'x');
+  arrive(client, "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: " +
+                     std::to_string(body.size()) + "\r\n\r\n");
+  arrive(client, body.substr(0, 30'000));
+  arrive(client, body.substr(30'000));
+  EXPECT_FALSE(take(client).empty());
+  EXPECT_GT(connections_.buffer_bytes(), fresh_bytes + body.size());
+  loop_.now += kIdleBuffersNs + 1;
+  connections_.sweep(loop_.now);
+  EXPECT_LE(connections_.buffer_bytes(), fresh_bytes + 1024);
+  arrive(client, request("/2"));
+  EXPECT_EQ(handled_.back(), "/2");
+}
+
 }  // namespace
 }  // namespace postback::server
