@@ -198,8 +198,8 @@ TEST_F(ConnectionsTest, AnIdleConnectionGivesItsBuffersBack) {
   const uint32_t client = connect();
   const size_t fresh_bytes = connections_.buffer_bytes();
   const std::string body(60'000, 'x');
-  arrive(client, "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: " +
-                     std::to_string(body.size()) + "\r\n\r\n");
+  arrive(client, "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) +
+                     "\r\n\r\n");
   arrive(client, body.substr(0, 30'000));
   arrive(client, body.substr(30'000));
   EXPECT_FALSE(take(client).empty());
