@@ -177,7 +177,7 @@ constexpr SettingDefinition kDefinitions[] = {
      [](const Settings& s) { return std::to_string(s.port); }, false},
     {"DATABASE_URL", "URL", "control database: sqlite:PATH or postgresql://...", read_database_url,
      [](const Settings& s) { return masked_url(s.database_url); }, true},
-    {"DATA_DIR", "FOLDER", "folder of the journal and of SQLite databases", read_data_dir,
+    {"DATA_DIR", "FOLDER", "folder of the partners' SQLite databases", read_data_dir,
      [](const Settings& s) { return s.data_dir; }, false},
     {"CORES", "NUMBER", "threads that serve; 0: as many as CPUs", read_cores,
      [](const Settings& s) { return std::to_string(s.cores); }, false},

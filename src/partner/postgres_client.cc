@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/pg_remedy.h"
 #include "base/printable.h"
 #include "base/time.h"
 #include "partner/sql_client.h"
@@ -166,6 +167,7 @@ class PostgresClient final : public SqlClient {
     const uint64_t deadline_ns = deadline_in(limits_.statement_ms);
     SqlResult rows;
     std::string failure;
+    std::string sqlstate;
     for (;;) {
       std::string lost;
       if (!wait_for_result(deadline_ns, &lost)) {
@@ -179,9 +181,11 @@ class PostgresClient final : public SqlClient {
         rows = rows_of(result.get());
       } else if (failure.empty()) {
         failure = one_line(PQresultErrorMessage(result.get()));
+        const char* field = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
+        sqlstate = field == nullptr ? "" : field;
       }
     }
-    if (!failure.empty()) return statement_error(failure);
+    if (!failure.empty()) return statement_error(failure, sqlstate);
     return rows;
   }
 
@@ -204,12 +208,13 @@ class PostgresClient final : public SqlClient {
 
   Status connect_error(const std::string& what) const {
     return Status::error("PostgreSQL database \"" + base::printable(database()) + "\": " + what +
-                         "; check that the server runs and that host, port, user, password and "
-                         "database of the URL are right");
+                         "; " + std::string(base::pg_connect_remedy(what)));
   }
-  Status statement_error(const std::string& what) const {
+  Status statement_error(const std::string& what, const std::string& sqlstate = "") const {
+    std::string_view remedy = base::pg_statement_remedy(sqlstate);
+    if (remedy.empty()) remedy = "look into the server's log for more";
     return Status::error("PostgreSQL database \"" + base::printable(database()) + "\": " + what +
-                         "; look into the server's log for more");
+                         "; " + std::string(remedy));
   }
 
   SqlLimits limits_;

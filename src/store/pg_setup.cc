@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "base/check.h"
+#include "base/pg_remedy.h"
 #include "store/pg_sqlstate.h"
 #include "store/schema.h"
 
@@ -132,6 +133,9 @@ PgSetup::Outcome PgSetup::result(const PGresult* result) {
   const char* sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   sqlstate_ = sqlstate == nullptr ? "" : sqlstate;
   error_ = PQresultErrorMessage(result);
+  // A line of its own, like PostgreSQL's hints.
+  const std::string_view remedy = base::pg_statement_remedy(sqlstate_);
+  if (!remedy.empty()) error_.append("\n").append(remedy);
   return Outcome::running;
 }
 

@@ -242,6 +242,24 @@ TEST_F(PgStore, RestartNeedsNoRightToChangeTables) {
   EXPECT_EQ(user.store_batch(make_batch("b", 1).get()), BatchResult::committed);
 }
 
+TEST_F(PgStore, RoleWithoutRightsIsToldWhichItNeeds) {
+  server_->create_database(database_);
+  sql("CREATE ROLE poor LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC");
+  const std::string poor_url =
+      "postgresql://poor@127.0.0.1:" + std::to_string(server_->port()) + "/" + database_;
+  const auto expect_remedy = [&](const std::string& denied) {
+    StoreUser user(poor_url);
+    const auto batch = make_batch("a", 1);
+    EXPECT_EQ(user.store_batch(batch.get()), BatchResult::schema);
+    EXPECT_NE(batch->batch.error.find("permission denied for " + denied), std::string::npos)
+        << batch->batch.error;
+    EXPECT_NE(batch->batch.error.find("grant it CREATE"), std::string::npos) << batch->batch.error;
+  };
+  expect_remedy("schema public");
+  ASSERT_EQ(StoreUser(url()).store_batch(make_batch("b", 1).get()), BatchResult::committed);
+  expect_remedy("table postback_schema");
+}
+
 TEST_F(PgStore, NewerSchemaIsRefused) {
   ASSERT_EQ(StoreUser(url()).store_batch(make_batch("a", 1).get()), BatchResult::committed);
   sql("UPDATE postback_schema SET version = 99");

@@ -89,6 +89,7 @@ class Settings(StartCase):
                                       check=False, timeout=20)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertIn(word, done.stdout)
+                self.assertNotIn("journal", done.stdout, "there is none")
 
     def test_starts_without_init(self):
         # The log shows a relative path whole: another folder means another database.

@@ -14,6 +14,7 @@
 namespace postback::partner {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
@@ -222,6 +223,28 @@ TEST_F(PostgresRegistryTest, VersionOneIsBroughtUpToDateWithItsIds) {
   EXPECT_EQ(loaded.partners.at(1).partner_code, "rector");
   EXPECT_EQ(loaded.partners.at(1).id, 2);
   EXPECT_EQ(loaded.partners.at(2).id, 3);
+}
+
+TEST_F(PostgresRegistryTest, RoleWithoutRightsIsToldWhichItNeeds) {
+  server_->query("postgres", "CREATE ROLE poor LOGIN");
+  run(connect().get(), "REVOKE CREATE ON SCHEMA public FROM PUBLIC");
+  std::string url = home_.control_url;
+  url.replace(url.find("postgres@"), 9, "poor@");
+  base::Result<std::unique_ptr<SqlClient>> client = SqlClient::open(url, SqlMode::write);
+  ASSERT_TRUE(client.ok()) << client.status().message();
+  EXPECT_THAT(create_control_schema(client.value().get()).message(),
+              AllOf(HasSubstr("permission denied for schema public"), HasSubstr("OWNER TO"),
+                    HasSubstr("grant it CREATE")));
+}
+
+TEST_F(PostgresRegistryTest, FullServerIsToldFromAWrongUrl) {
+  connect();
+  server_->query("postgres", "CREATE ROLE single LOGIN CONNECTION LIMIT 0");
+  std::string url = home_.control_url;
+  url.replace(url.find("postgres@"), 9, "single@");
+  EXPECT_THAT(SqlClient::open(url, SqlMode::write).status().message(),
+              AllOf(HasSubstr("too many connections"), HasSubstr("raise max_connections"),
+                    Not(HasSubstr("password"))));
 }
 
 TEST_F(PostgresRegistryTest, SchemaMayBeCreatedByManyAtOnce) {
