@@ -6,7 +6,8 @@
 //
 // SQLite files opened for writing keep the journal mode they have, which is the rollback journal
 // for a file made here: several processes write to a control database, and SQLite before 3.51.3 can
-// lose a commit when two connections write to one file in WAL mode (the WAL-reset bug).
+// lose a commit when two connections write to one file in WAL mode (the WAL-reset bug). A file that
+// a server writes in WAL mode is opened as its guest, see SqlMode::guest.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +35,10 @@ enum class SqlMode : uint8_t {
   read,
   write,   // A database that is missing is an error.
   create,  // As write; a missing database is created (for SQLite its folder too).
+  // As write, beside a server that has the database open. For a SQLite file in WAL mode: never
+  // checkpoints, not even when it closes last, and nobody checkpoints while a transaction of this
+  // client runs. Write within begin() and commit() only, and briefly: the server waits meanwhile.
+  guest,
 };
 
 struct SqlLimits {

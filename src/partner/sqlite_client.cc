@@ -1,12 +1,14 @@
 // The SQLite half of the SQL client.
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <utility>
 
+#include "base/time.h"
 #include "partner/sql_client.h"
 
 namespace postback::partner {
@@ -33,10 +35,60 @@ std::string remedy(int code, const std::string& path) {
   }
 }
 
+// The lock that a checkpoint of a file in WAL mode holds from before it looks at the log until it
+// is done (https://sqlite.org/walformat.html section 2.3.1: WAL_CKPT_LOCK, index 1 for xShmLock).
+//
+// Why a guest holds it: SQLite 3.7.0 to 3.51.2 lose pages when a checkpoint starts on a log that is
+// checkpointed completely, and another connection commits a transaction that begins the log anew
+// while it runs (https://sqlite.org/wal.html section 11, the WAL-reset bug). Not checkpointing does
+// not help the guest: its commit may be the one that begins the log anew under the server's
+// checkpoint. With the lock no checkpoint runs beside the guest's transaction, so the two never
+// meet. A server that wants to checkpoint meanwhile is told "busy" and does it later; its log is
+// only longer until then.
+class CheckpointLock {
+ public:
+  CheckpointLock() = default;
+  ~CheckpointLock() { release(); }
+  CheckpointLock(const CheckpointLock&) = delete;
+  CheckpointLock& operator=(const CheckpointLock&) = delete;
+
+  // `db` has read from its file, which is in WAL mode. Waits for a checkpoint that runs.
+  int acquire(sqlite3* db, int wait_ms) {
+    const uint64_t until_ns =
+        base::system_clock().monotonic_ns() + static_cast<uint64_t>(wait_ms) * 1'000'000;
+    sqlite3_file* file = nullptr;
+    int code = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (code != SQLITE_OK) return code;
+    while ((code = lock(file, SQLITE_SHM_LOCK)) == SQLITE_BUSY &&
+           base::system_clock().monotonic_ns() < until_ns) {
+      const timespec pause{0, 1'000'000};
+      nanosleep(&pause, nullptr);
+    }
+    if (code == SQLITE_OK) file_ = file;
+    return code;
+  }
+  bool held() const { return file_ != nullptr; }
+  void release() {
+    if (file_ != nullptr) lock(file_, SQLITE_SHM_UNLOCK);
+    file_ = nullptr;
+  }
+
+ private:
+  static int lock(sqlite3_file* file, int action) {
+    constexpr int kCheckpointLock = 1;
+    return file->pMethods->xShmLock(file, kCheckpointLock, 1, action | SQLITE_SHM_EXCLUSIVE);
+  }
+
+  sqlite3_file* file_ = nullptr;  // Not null while the lock is held.
+};
+
 class SqliteClient final : public SqlClient {
  public:
   explicit SqliteClient(std::string path) : path_(std::move(path)) {}
-  ~SqliteClient() override { sqlite3_close(db_); }
+  ~SqliteClient() override {
+    checkpoint_lock_.release();
+    sqlite3_close(db_);
+  }
 
   Status open(SqlMode mode, const SqlLimits& limits) {
     if (mode == SqlMode::create) {
@@ -49,13 +101,16 @@ class SqliteClient final : public SqlClient {
     if (code != SQLITE_OK) return error(code);
     sqlite3_extended_result_codes(db_, 1);
     sqlite3_busy_timeout(db_, limits.statement_ms);
+    wait_ms_ = limits.statement_ms;
+    guest_ = mode == SqlMode::guest;
     Status status = run("PRAGMA synchronous=FULL");
-    if (status.ok() && mode == SqlMode::read) {
-      // A reader never moves the write-ahead log of a database that another process writes: not
-      // while it reads, and not when it happens to be the last to close.
-      status = run("PRAGMA query_only=1; PRAGMA wal_autocheckpoint=0");
+    if (status.ok() && (mode == SqlMode::read || mode == SqlMode::guest)) {
+      // Neither moves the write-ahead log of a database that another process writes: not while it
+      // works, and not when it happens to be the last to close.
+      status = run("PRAGMA wal_autocheckpoint=0");
       sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     }
+    if (status.ok() && mode == SqlMode::read) status = run("PRAGMA query_only=1");
     // Opening is lazy: the first read finds out whether the file is a database at all.
     if (status.ok()) status = run("SELECT count(*) FROM sqlite_schema");
     if (status.ok() && stat(path_.c_str(), &identity_) != 0) {
@@ -93,12 +148,28 @@ class SqliteClient final : public SqlClient {
     return code == SQLITE_OK ? Status() : error(code);
   }
 
-  Status begin(const std::string&) override { return run("BEGIN IMMEDIATE"); }
-  Status commit() override { return run("COMMIT"); }
+  Status begin(const std::string&) override {
+    Status status = lock_out_checkpoints();
+    if (status.ok()) status = run("BEGIN IMMEDIATE");
+    if (status.ok() && guest_ && !checkpoint_lock_.held() && in_wal_mode()) {
+      // The server switched a new file to WAL mode between these two: once more, now knowing it.
+      rollback();
+      status = lock_out_checkpoints();
+      if (status.ok()) status = run("BEGIN IMMEDIATE");
+    }
+    if (!status.ok()) checkpoint_lock_.release();
+    return status;
+  }
+  Status commit() override {
+    Status status = run("COMMIT");
+    if (status.ok()) checkpoint_lock_.release();
+    return status;
+  }
   void rollback() override {
     if (sqlite3_get_autocommit(db_) == 0) {
       sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
     }
+    checkpoint_lock_.release();
   }
 
   bool broken() const override {
@@ -117,6 +188,21 @@ class SqliteClient final : public SqlClient {
       row[static_cast<size_t>(i)] = text == nullptr ? std::string() : std::string(text, size);
     }
     return row;
+  }
+
+  // As of the last time that this connection read the file.
+  bool in_wal_mode() {
+    Result<SqlResult> mode = query("PRAGMA journal_mode", {});
+    return mode.ok() && !mode.value().rows.empty() && mode.value().rows[0][0] == "wal";
+  }
+
+  // Before the write lock: who waits for that one is not kept from its checkpoints meanwhile.
+  Status lock_out_checkpoints() {
+    if (!guest_ || !in_wal_mode()) return Status();
+    const int code = checkpoint_lock_.acquire(db_, wait_ms_);
+    if (code == SQLITE_OK) return Status();
+    return Status::error("SQLite database " + path_ + ": no turn between checkpoints (" +
+                         sqlite3_errstr(code) + "); " + remedy(code, path_));
   }
 
   Status create_folder() const {
@@ -140,6 +226,9 @@ class SqliteClient final : public SqlClient {
 
   std::string path_;
   sqlite3* db_ = nullptr;
+  int wait_ms_ = 0;
+  bool guest_ = false;
+  CheckpointLock checkpoint_lock_;  // Held from begin() to the transaction's end by a guest.
   struct stat identity_ {};
 };
 

@@ -1,7 +1,8 @@
 // Keeps two processes from writing the same SQLite database: the writer holds an exclusive lock on
 // a file beside it, "<database>-lock", for as long as it has the database open. SQLite's own locks
 // let both write in turn, which is what SQLite 3.7.0 to 3.51.2 cannot do in WAL mode without
-// losing a commit now and then (see sqlite_databases.h).
+// losing a commit now and then (see sqlite_databases.h). Who writes beside the owner of this lock
+// (postbackctl quarantine retry) keeps checkpoints away meanwhile: partner::SqlMode::guest.
 //
 // A file of its own, since SQLite's locks on the database file end when any descriptor of it is
 // closed in this process (fcntl(2), "record locks"). flock(2): the kernel gives the lock back when
