@@ -28,6 +28,8 @@ struct Invocation {
   bool restore = false;  // init: removed shipped partners too.
   std::optional<std::string> partner;
   std::optional<std::string> reason;
+  std::optional<std::string> id;
+  bool dry_run = false;
   int limit = kQuarantineRowsDefault;
   std::vector<std::string> flags;  // The names of the flags that were given.
 };
@@ -55,6 +57,8 @@ int run_partner_disable(const Invocation& invocation);
 int run_partner_remove(const Invocation& invocation);
 int run_quarantine_list(const Invocation& invocation);
 int run_quarantine_show(const Invocation& invocation);
+int run_quarantine_export(const Invocation& invocation);
+int run_quarantine_retry(const Invocation& invocation);
 
 // Prints "postbackctl: …" on standard error and returns `code`.
 int fail(const std::string& message, int code = kFailed);

@@ -110,6 +110,33 @@ std::span<const Command> commands() {
        "Shows everything that came with a quarantined postback.\n\n"
        "  --partner CODE   look into this partner's database only\n",
        run_quarantine_show},
+      {"quarantine export",
+       "",
+       0,
+       0,
+       {"--json", "--partner", "--reason"},
+       "quarantined postbacks as JSON lines",
+       "Prints every quarantined postback with all that came, one JSON object per line, oldest\n"
+       "first. A body that is not text stands in body_base64. --json changes nothing.\n\n"
+       "  --partner CODE   only this partner's\n"
+       "  --reason NAME    only those with this reason\n",
+       run_quarantine_export},
+      {"quarantine retry",
+       "",
+       0,
+       0,
+       {"--json", "--partner", "--reason", "--id", "--dry-run"},
+       "store what today's mapping makes a conversion",
+       "Maps quarantined postbacks again, with the partner's mapping as it is now. What is now a\n"
+       "conversion is stored, with the time at which it was received and the id that it had in "
+       "the\n"
+       "quarantine, and leaves the quarantine. So does what is a repeat of a stored conversion.\n"
+       "What is still no conversion stays. May be run beside running servers, and again.\n\n"
+       "  --partner CODE   only this partner's\n"
+       "  --reason NAME    only those that have this reason in the quarantine\n"
+       "  --id ID          only this one\n"
+       "  --dry-run        say what would change, in rows and in money; change nothing\n",
+       run_quarantine_retry},
   };
   return all;
 }

@@ -19,7 +19,7 @@ using base::Status;
 
 // A flag without a value.
 bool is_switch(const std::string& name) {
-  return name == "--json" || name == "--show-secrets" || name == "--restore";
+  return name == "--json" || name == "--show-secrets" || name == "--restore" || name == "--dry-run";
 }
 
 std::string usage_of(const Command& command) {
@@ -102,6 +102,8 @@ Status set_flag(const std::string& name, const std::string& value, Invocation* i
     invocation->partner = value;
   } else if (name == "--reason") {
     invocation->reason = value;
+  } else if (name == "--id") {
+    invocation->id = value;
   } else {
     const char* end = value.data() + value.size();
     const auto result = std::from_chars(value.data(), end, invocation->limit);
@@ -130,6 +132,7 @@ Status read_flags(const std::vector<std::string>& arguments, Invocation* invocat
       if (name == "--json") invocation->json = true;
       if (name == "--show-secrets") invocation->show_secrets = true;
       if (name == "--restore") invocation->restore = true;
+      if (name == "--dry-run") invocation->dry_run = true;
       continue;
     }
     if (equals == std::string::npos && i + 1 == arguments.size()) {
@@ -166,9 +169,10 @@ int run_command(Invocation invocation) {
 }
 
 int run(const std::vector<std::string>& command_line, const std::vector<std::string>& environment) {
-  base::Result<base::SettingsResult> read = base::read_settings(
-      command_line, environment,
-      {"--json", "--show-secrets", "--restore", "--partner", "--reason", "--limit"});
+  base::Result<base::SettingsResult> read =
+      base::read_settings(command_line, environment,
+                          {"--json", "--show-secrets", "--restore", "--dry-run", "--partner",
+                           "--reason", "--id", "--limit"});
   if (!read.ok()) return fail(read.status().message(), kUsage);
   base::SettingsResult result = read.take();
   Invocation invocation;

@@ -1,18 +1,12 @@
-// postbackctl quarantine list, quarantine show
-#include <simdjson.h>
-
+// postbackctl quarantine list, quarantine show, quarantine export
 #include <algorithm>
-#include <charconv>
 #include <tuple>
 #include <utility>
 
-#include "base/json_writer.h"
-#include "base/nearest.h"
 #include "base/printable.h"
-#include "base/utf8.h"
 #include "command.h"
-#include "control.h"
-#include "postback/reason.h"
+#include "quarantine_choice.h"
+#include "quarantine_json.h"
 #include "quarantine_rows.h"
 #include "text_table.h"
 
@@ -21,51 +15,6 @@ namespace {
 
 using base::Result;
 using base::Status;
-
-std::vector<std::string> reason_names() {
-  std::vector<std::string> names;
-  for (int i = 1; reason_name(static_cast<Reason>(i)) != reason_name(Reason::none); ++i) {
-    names.emplace_back(reason_name(static_cast<Reason>(i)));
-  }
-  return names;
-}
-
-Status check_reason(const std::string& reason) {
-  const std::vector<std::string> names = reason_names();
-  if (std::find(names.begin(), names.end(), reason) != names.end()) return Status();
-  std::string near = base::did_you_mean(reason, names);
-  if (near.empty()) {
-    for (const std::string& name : names) near += (near.empty() ? "; give one of " : ", ") + name;
-  }
-  return Status::error("--reason " + base::printable(reason, 60) + ": not a reason" + near);
-}
-
-// The partners to look at: one or all. Rows that are wrong are named; *complete is then false.
-Result<std::vector<Partner>> chosen_partners(const Invocation& invocation, bool* complete) {
-  Result<std::unique_ptr<partner::SqlClient>> client =
-      open_control(invocation.settings, partner::SqlMode::read);
-  if (!client.ok()) return client.status();
-  Result<std::vector<partner::SqlRow>> rows = partner::read_partner_rows(client.value().get());
-  if (!rows.ok()) return rows.status();
-  if (invocation.partner.has_value()) {
-    Result<partner::SqlRow> row = find_row(rows.value(), *invocation.partner);
-    if (!row.ok()) return row.status();
-    rows.value() = {row.take()};
-  }
-  std::vector<Partner> partners;
-  for (const partner::SqlRow& row : rows.value()) {
-    Result<Partner> partner =
-        partner::partner_from_row(row, partner::database_home(invocation.settings));
-    if (partner.ok()) {
-      partners.push_back(partner.take());
-      continue;
-    }
-    *complete = false;
-    warn("partner " + base::printable(partner::row_text(row, "partner_code")) + " left out: " +
-         partner.status().message() + "; put it right with: postbackctl partner set");
-  }
-  return partners;
-}
 
 // Rows of all partners; a database that is away is named, and *complete is then false.
 std::vector<QuarantineRow> read_all(const std::vector<Partner>& partners,
@@ -84,62 +33,6 @@ std::vector<QuarantineRow> read_all(const std::vector<Partner>& partners,
     return std::tie(a.received_at, a.id) > std::tie(b.received_at, b.id);
   });
   return all;
-}
-
-void append_text_member(std::string* out, const char* name,
-                        const std::optional<std::string>& value) {
-  out->push_back(',');
-  base::append_json_name(out, name);
-  if (value.has_value()) {
-    base::append_json_string(out, *value);
-  } else {
-    out->append("null");
-  }
-}
-
-// JSON of ours in the database: as it is, when it is whole; otherwise as a text.
-void append_json_member(std::string* out, const char* name,
-                        const std::optional<std::string>& value) {
-  simdjson::dom::parser parser;
-  if (!value.has_value() || parser.parse(*value).error() != simdjson::SUCCESS) {
-    append_text_member(out, name, value);
-    return;
-  }
-  out->push_back(',');
-  base::append_json_name(out, name);
-  out->append(*value);
-}
-
-std::string hex_of(const std::string& bytes) {
-  constexpr char kHex[] = "0123456789abcdef";
-  std::string hex;
-  for (const char byte : bytes) {
-    const auto c = static_cast<unsigned char>(byte);
-    hex += {kHex[c >> 4], kHex[c & 15]};
-  }
-  return hex;
-}
-
-std::string row_json(const QuarantineRow& row, bool complete) {
-  std::string json = "{\"id\":" + std::to_string(row.id);
-  append_text_member(&json, "partner", row.partner_code);
-  append_text_member(&json, "received_at", row.received_at);
-  append_text_member(&json, "reason", row.reason);
-  append_text_member(&json, "field", row.field);
-  append_text_member(&json, "message", row.message);
-  append_text_member(&json, "conversion_id", row.conversion_id);
-  if (!complete) return json + "}";
-  append_text_member(&json, "method", row.method);
-  append_text_member(&json, "target", row.target);
-  append_json_member(&json, "raw_data", row.raw_data);
-  append_json_member(&json, "request_headers", row.request_headers);
-  append_text_member(&json, "request_ip", row.request_ip);
-  append_text_member(&json, "body", row.body);
-  // A JSON text cannot hold every byte; then the bytes follow in hexadecimal.
-  if (row.body.has_value() && !base::is_valid_utf8(*row.body)) {
-    append_text_member(&json, "body_hex", hex_of(*row.body));
-  }
-  return json + "}";
 }
 
 std::string list_text(const std::vector<QuarantineRow>& rows) {
@@ -179,6 +72,24 @@ std::string show_text(const QuarantineRow& row) {
   return text;
 }
 
+// Prints a partner's rows page by page.
+Status export_partner(const Partner& partner, QuarantineQuery query) {
+  Result<std::unique_ptr<partner::SqlClient>> client =
+      open_quarantine(partner, partner::SqlMode::read);
+  if (!client.ok()) return client.status();
+  if (client.value() == nullptr) return Status();
+  query.after_id = -1;  // Below every id.
+  query.limit = kQuarantinePageRows;
+  for (;;) {
+    Result<std::vector<QuarantineRow>> rows =
+        read_quarantine_rows(client.value().get(), partner, query);
+    if (!rows.ok()) return rows.status();
+    for (const QuarantineRow& row : rows.value()) print(export_line(row));
+    if (rows.value().size() < static_cast<size_t>(query.limit)) return Status();
+    query.after_id = rows.value().back().id;
+  }
+}
+
 }  // namespace
 
 int run_quarantine_list(const Invocation& invocation) {
@@ -209,15 +120,10 @@ int run_quarantine_list(const Invocation& invocation) {
 
 int run_quarantine_show(const Invocation& invocation) {
   const std::string& word = invocation.words[0];
-  int64_t id = 0;
-  const auto result = std::from_chars(word.data(), word.data() + word.size(), id);
-  if (result.ec != std::errc() || result.ptr != word.data() + word.size()) {
-    return fail(
-        "'" + base::printable(word, 60) + "' is not an id; postbackctl quarantine list shows them",
-        kUsage);
-  }
+  Result<int64_t> id = quarantine_id(word);
+  if (!id.ok()) return fail(id.status().message(), kUsage);
   QuarantineQuery query;
-  query.id = id;
+  query.id = id.value();
   bool complete = true;
   Result<std::vector<Partner>> partners = chosen_partners(invocation, &complete);
   if (!partners.ok()) return fail(partners.status().message());
@@ -232,6 +138,25 @@ int run_quarantine_show(const Invocation& invocation) {
     print(invocation.json ? row_json(row, true) + "\n" : show_text(row));
   }
   return kOk;
+}
+
+int run_quarantine_export(const Invocation& invocation) {
+  QuarantineQuery query;
+  query.reason = invocation.reason;
+  if (query.reason.has_value()) {
+    const Status status = check_reason(*query.reason);
+    if (!status.ok()) return fail(status.message(), kUsage);
+  }
+  bool complete = true;
+  Result<std::vector<Partner>> partners = chosen_partners(invocation, &complete);
+  if (!partners.ok()) return fail(partners.status().message());
+  for (const Partner& partner : partners.value()) {
+    const Status status = export_partner(partner, query);
+    if (status.ok()) continue;
+    complete = false;
+    warn("partner " + partner.partner_code + " is not complete: " + status.message());
+  }
+  return complete ? kOk : kFailed;
 }
 
 }  // namespace postback::postbackctl

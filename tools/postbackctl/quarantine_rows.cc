@@ -29,15 +29,17 @@ std::string select_of(const SqlClient& client, int32_t partner_id, const Quarant
   sql += sqlite ? "received_at"
                 : "to_char(received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
   sql += ", reason, field, message, conversion_id";
-  if (query.id.has_value()) {
+  if (query.complete_rows()) {
     sql += ", method, target, raw_data, request_headers, request_ip, ";
     sql += sqlite ? "hex(body), body IS NULL" : "encode(body, 'hex'), (body IS NULL)::integer";
   }
   sql += " FROM postback_quarantine WHERE partner_id = " + std::to_string(partner_id);
   if (query.id.has_value()) sql += " AND id = " + std::to_string(*query.id);
   if (query.reason.has_value()) sql += " AND reason = $1";
+  if (query.after_id.has_value()) sql += " AND id > " + std::to_string(*query.after_id);
   // Ids grow with time, and they are what the table has an index on.
-  return sql + " ORDER BY id DESC LIMIT " + std::to_string(query.limit);
+  return sql + " ORDER BY id" + (query.after_id.has_value() ? "" : " DESC") + " LIMIT " +
+         std::to_string(query.limit);
 }
 
 int hex_digit(char c) {
@@ -74,29 +76,40 @@ QuarantineRow row_of(SqlRow& columns, const Partner& partner, bool complete) {
 
 }  // namespace
 
-Result<std::vector<QuarantineRow>> read_quarantine(const Partner& partner,
-                                                   const QuarantineQuery& query) {
-  std::vector<QuarantineRow> rows;
+Result<std::unique_ptr<SqlClient>> open_quarantine(const Partner& partner, partner::SqlMode mode) {
   const std::string& url = partner.effective_database_url;
-  Result<std::unique_ptr<SqlClient>> client =
-      SqlClient::open(url, partner::SqlMode::read, kToolLimits);
+  Result<std::unique_ptr<SqlClient>> client = SqlClient::open(url, mode, kToolLimits);
   if (!client.ok()) {
     Result<bool> exists = partner::database_exists(url, kToolLimits);
-    if (exists.ok() && !exists.value()) return rows;
+    if (exists.ok() && !exists.value()) return std::unique_ptr<SqlClient>();
     return client.status();
   }
   Result<bool> table = has_table(client.value().get());
   if (!table.ok()) return table.status();
-  if (!table.value()) return rows;
+  if (!table.value()) return std::unique_ptr<SqlClient>();
+  return client;
+}
+
+Result<std::vector<QuarantineRow>> read_quarantine_rows(SqlClient* client, const Partner& partner,
+                                                        const QuarantineQuery& query) {
   std::vector<partner::SqlText> parameters;
   if (query.reason.has_value()) parameters.push_back(query.reason);
   Result<partner::SqlResult> result =
-      client.value()->query(select_of(*client.value(), partner.id, query), parameters);
+      client->query(select_of(*client, partner.id, query), parameters);
   if (!result.ok()) return result.status();
+  std::vector<QuarantineRow> rows;
   for (SqlRow& columns : result.value().rows) {
-    rows.push_back(row_of(columns, partner, query.id.has_value()));
+    rows.push_back(row_of(columns, partner, query.complete_rows()));
   }
   return rows;
+}
+
+Result<std::vector<QuarantineRow>> read_quarantine(const Partner& partner,
+                                                   const QuarantineQuery& query) {
+  Result<std::unique_ptr<SqlClient>> client = open_quarantine(partner, partner::SqlMode::read);
+  if (!client.ok()) return client.status();
+  if (client.value() == nullptr) return std::vector<QuarantineRow>();
+  return read_quarantine_rows(client.value().get(), partner, query);
 }
 
 }  // namespace postback::postbackctl

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
+#include "partner/sql_client.h"
 #include "postback/partner.h"
 
 namespace postback::postbackctl {
@@ -19,7 +21,7 @@ struct QuarantineRow {
   std::optional<std::string> field;
   std::string message;
   std::optional<std::string> conversion_id;
-  // The rest only when one row was asked for.
+  // The rest only when one row or a page was asked for.
   std::optional<std::string> method, target, raw_data, request_headers, request_ip;
   std::optional<std::string> body;  // As it came: any bytes.
 };
@@ -27,11 +29,25 @@ struct QuarantineRow {
 struct QuarantineQuery {
   std::optional<std::string> reason;
   std::optional<int64_t> id;  // This row, with everything.
+  // A page: rows with higher ids, lowest first, with everything. Otherwise highest first.
+  std::optional<int64_t> after_id;
   int limit = 1;
+
+  bool complete_rows() const { return id.has_value() || after_id.has_value(); }
 };
 
-// Newest first. No rows when the database or its table does not exist: nothing has come yet.
+// Rows of a page: each has at most a body of 64 KiB, as much raw data and headers of 16 KiB.
+constexpr int kQuarantinePageRows = 100;
+
+// Highest id first. No rows when the database or its table does not exist: nothing has come yet.
 base::Result<std::vector<QuarantineRow>> read_quarantine(const Partner& partner,
                                                          const QuarantineQuery& query);
+
+// The partner's database for several reads, or null when there is none or no table in it.
+base::Result<std::unique_ptr<partner::SqlClient>> open_quarantine(const Partner& partner,
+                                                                  partner::SqlMode mode);
+base::Result<std::vector<QuarantineRow>> read_quarantine_rows(partner::SqlClient* client,
+                                                              const Partner& partner,
+                                                              const QuarantineQuery& query);
 
 }  // namespace postback::postbackctl
