@@ -40,6 +40,8 @@ void raise_open_files_limit() {
 // Before any thread starts: all of them inherit the mask, and only main takes the signals.
 sigset_t block_signals() {
   std::signal(SIGPIPE, SIG_IGN);
+  // Past a limit on file sizes (ulimit -f) a write fails with EFBIG, which is an error like others.
+  std::signal(SIGXFSZ, SIG_IGN);
   sigset_t signals;
   sigemptyset(&signals);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);

@@ -3,11 +3,14 @@
 The oracle is the same everywhere: what got 200 is in the database, once.
 """
 
+import pathlib
 import random
 import signal
+import subprocess
 import time
 
-from harness import SANITIZED, SLOWNESS, STORES, Suite, over, wait_until
+from databases import SqliteDatabase
+from harness import SANITIZED, SLOWNESS, STORES, Server, Suite, over, wait_until
 from load import Load
 
 
@@ -102,7 +105,6 @@ class DatabaseAway(FaultSuite):
 
     def test_locked_table(self):
         wait_until(self.works, 10, "all is well at first")
-        import subprocess
         holder = subprocess.Popen(
             [self.away.programs / "psql", "-X", "-q", "-h", "127.0.0.1", "-p", str(self.away.port),
              "-U", "postgres", "-d", "rector_db"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -277,3 +279,35 @@ class SqliteShared(FaultSuite):
         self.assertFalse(self.works(self.server))
         self.assertEqual(second.stop()[0], 0)
         wait_until(lambda: self.works(self.server), 2 * SLOWNESS, "the first takes over again")
+
+
+@over(loops=("epoll",), weight=2)
+class FilesThatMayNotGrow(FaultSuite):
+    def test_a_limit_on_file_sizes_costs_503s_and_not_the_process(self):
+        limited = Server(self.folder / "limited", ["prlimit", "--fsize=400000:unlimited"],
+                         IO_ENGINE=self.loop, CORES=1)
+        self.addCleanup(limited.destroy)
+        limited.ctl("init")
+        # The log is at its limit from the start, the database will be.
+        log = pathlib.Path(limited.settings["LOG_FILE"])
+        log.parent.mkdir()
+        log.write_text(399_999 * "x" + "\n")
+        limited.start()
+
+        def send(conversion_id):
+            return limited.postback(self.rector, {"conversion_id": conversion_id,
+                                                  "offer_name": "x" * 2000})
+
+        acked = []
+        while (answer := send(f"grow-{len(acked)}")).status == 200:
+            acked.append(f"grow-{len(acked)}")
+            self.assertLess(len(acked), 1000)
+        self.assert_error(answer, 503)
+        self.assertIn(limited.get("/health").status, (200, 503))
+        subprocess.run(["prlimit", f"--pid={limited.process.pid}", "--fsize=unlimited"], check=True)
+        wait_until(lambda: send("after").status == 200, 10 * SLOWNESS, "recovers by itself")
+        path = pathlib.Path(limited.settings["DATA_DIR"]) / "rector_db.db"
+        rows = SqliteDatabase(path).rows("SELECT conversion_id FROM partner_conversions")
+        stored = [row["conversion_id"] for row in rows]
+        self.assertEqual(len(stored), len(set(stored)))
+        self.assertEqual({*acked, "after"} - set(stored), set())
