@@ -1,0 +1,47 @@
+// One Conversion as bytes (FORMAT.md, "Record"). Pure functions.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "journal/limits.h"
+#include "postback/conversion.h"
+
+namespace postback::journal {
+
+// Why bytes are not a record.
+enum class RecordFault : uint8_t {
+  none,
+  too_short,        // Fewer bytes than the record's prefix, or than its size says.
+  bad_size,         // Its size is out of bounds.
+  bad_crc,          //
+  unknown_type,     // Its CRC is right: a later version of the program wrote it.
+  unknown_version,  // Likewise.
+  bad_value,        // A value that no conversion can have.
+};
+const char* record_fault_text(RecordFault fault);
+
+constexpr size_t kRecordPrefixBytes = 16;
+
+// What stands in front of every record, of whatever type and version.
+struct RecordPrefix {
+  uint32_t size = 0;  // Of the whole record; kRecordPrefixBytes to kRecordBytesMax.
+  uint32_t crc = 0;
+  uint8_t type = 0;
+  uint8_t version = 0;
+  int32_t partner_id = 0;
+};
+
+// Appends the record. False, and nothing appended, when it would exceed kRecordBytesMax.
+[[nodiscard]] bool append_record(const Conversion& conversion, std::string* out);
+
+// Reads the prefix at the front of `bytes`; its CRC is not checked. On success the whole record
+// lies within `bytes`.
+[[nodiscard]] RecordFault read_prefix(std::string_view bytes, RecordPrefix* prefix);
+[[nodiscard]] bool record_crc_valid(std::string_view record);
+
+// `record`: exactly one record. On a fault *out is unspecified but valid.
+[[nodiscard]] RecordFault decode_record(std::string_view record, Conversion* out);
+
+}  // namespace postback::journal
