@@ -137,6 +137,35 @@ std::span<const Command> commands() {
        "  --id ID          only this one\n"
        "  --dry-run        say what would change, in rows and in money; change nothing\n",
        run_quarantine_retry},
+      {"journal verify",
+       "",
+       0,
+       0,
+       {"--json"},
+       "whether the journal is whole",
+       "Reads the journal in DATA_DIR/journal and changes nothing. Each place where accepted\n"
+       "postbacks are lost is told exactly, and the exit code is 1. A torn tail is no damage: it\n"
+       "was never acknowledged.\n",
+       run_journal_verify},
+      {"journal stat",
+       "",
+       0,
+       0,
+       {"--json"},
+       "what the journal holds",
+       "Counts the records in DATA_DIR/journal, by partner and by segment, and how many are not\n"
+       "in the partners' databases yet.\n",
+       run_journal_stat},
+      {"journal export",
+       "",
+       0,
+       0,
+       {"--json"},
+       "every record of the journal as a line of JSON",
+       "Prints every record in DATA_DIR/journal as one line of JSON, in the order in which they\n"
+       "were accepted, drained ones too. What is lost is told on standard error, and the exit\n"
+       "code is 1. The output is the same with and without --json.\n",
+       run_journal_export},
   };
   return all;
 }

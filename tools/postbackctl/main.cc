@@ -66,7 +66,8 @@ int help(const std::vector<std::string>& words) {
   size_t words_used = 0;
   const Command* command = find_command(words, &words_used);
   if (command == nullptr) {
-    const bool group = !words.empty() && (words[0] == "partner" || words[0] == "quarantine");
+    const bool group = !words.empty() &&
+                       (words[0] == "partner" || words[0] == "quarantine" || words[0] == "journal");
     print(general_help(group ? words[0] : ""));
   } else {
     print("Usage: " + usage_of(*command) + "\n\n" + command->details +

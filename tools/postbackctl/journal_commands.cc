@@ -1,0 +1,266 @@
+// postbackctl journal …: looks into DATA_DIR/journal without the server and changes nothing. While
+// the server runs, its newest frame may be half written; that shows as a torn tail.
+#include <cerrno>
+#include <map>
+
+#include "base/json_writer.h"
+#include "base/time.h"
+#include "base/utf8.h"
+#include "command.h"
+#include "journal/reader.h"
+#include "journal/recovery.h"
+#include "text_table.h"
+
+namespace postback::postbackctl {
+namespace {
+
+using base::Result;
+using base::Status;
+using journal::Gap;
+using journal::Recovered;
+
+std::string folder_of(const Invocation& invocation) {
+  return invocation.settings.data_dir + "/journal";
+}
+
+// A server that never kept a journal has no folder; that is no error.
+Result<Recovered> look(const std::string& folder) {
+  std::vector<std::string> names;
+  if (journal::real_disk().list(folder, &names) == -ENOENT) return Recovered();
+  return journal::survey(&journal::real_disk(), folder);
+}
+
+void append_member(std::string* out, const char* name, uint64_t value) {
+  if (out->back() != '{') out->push_back(',');
+  base::append_json_name(out, name);
+  out->append(std::to_string(value));
+}
+
+void append_text_member(std::string* out, const char* name, std::string_view value) {
+  if (out->back() != '{') out->push_back(',');
+  base::append_json_name(out, name);
+  base::append_json_string(out, value);
+}
+
+std::string gap_json(const Gap& gap) {
+  std::string json = "{";
+  append_member(&json, "segment", gap.segment);
+  append_member(&json, "offset", gap.offset);
+  append_member(&json, "bytes", gap.bytes);
+  append_member(&json, "first_lsn", gap.first_lsn);
+  append_member(&json, "last_lsn", gap.last_lsn);
+  json += ",\"records_lost\":" + (gap.records ? std::to_string(*gap.records) : "null");
+  json += std::string(",\"drained_before\":") + (gap.drained ? "true" : "false");
+  append_text_member(&json, "reason", gap.reason);
+  return json + "}";
+}
+
+std::string verify_json(const Recovered& found) {
+  std::string json = std::string("{\"damaged\":") + (found.damaged() ? "true" : "false");
+  append_member(&json, "segments", found.segments.size());
+  append_member(&json, "records", found.records);
+  json += ",\"gaps\":[";
+  for (const Gap& gap : found.gaps) {
+    if (json.back() != '[') json += ",";
+    json += gap_json(gap);
+  }
+  json += "],\"torn_tails\":[";
+  for (const journal::TornTail& torn : found.torn) {
+    json += json.back() == '[' ? "{" : ",{";
+    append_member(&json, "segment", torn.segment);
+    append_member(&json, "offset", torn.offset);
+    append_member(&json, "bytes", torn.bytes);
+    json += "}";
+  }
+  json += "],\"segments_with_a_damaged_header_copy\":[";
+  for (const uint64_t number : found.header_copies_damaged) {
+    json += (json.back() == '[' ? "" : ",") + std::to_string(number);
+  }
+  return json + "]}\n";
+}
+
+std::string verify_text(const Recovered& found) {
+  std::string text;
+  for (const Gap& gap : found.gaps) text += "gap: " + journal::gap_text(gap) + "\n";
+  for (const uint64_t number : found.header_copies_damaged) {
+    text += "damage: segment " + std::to_string(number) +
+            ": one copy of its header is damaged; nothing is lost\n";
+  }
+  for (const journal::TornTail& torn : found.torn) {
+    text += "torn tail: segment " + std::to_string(torn.segment) + " offset " +
+            std::to_string(torn.offset) + " bytes " + std::to_string(torn.bytes) +
+            ": never acknowledged; the next start cuts it and keeps a copy\n";
+  }
+  for (const std::string& name : found.kept) text += "kept for you: " + name + "\n";
+  return text + (found.damaged() ? "the journal is damaged; " : "the journal is whole; ") +
+         std::to_string(found.records) + " records in " + std::to_string(found.segments.size()) +
+         " segments can be read\n";
+}
+
+const char* checkpoint_text(journal::CheckpointState state) {
+  switch (state) {
+    case journal::CheckpointState::read:
+      return "read";
+    case journal::CheckpointState::missing:
+      return "missing";
+    case journal::CheckpointState::damaged:
+      return "damaged";
+  }
+  return "missing";
+}
+
+// Records by partner over all segments.
+std::map<int32_t, uint64_t> records_by_partner(const Recovered& found) {
+  std::map<int32_t, uint64_t> records;
+  for (const journal::SegmentSummary& segment : found.segments) {
+    for (const auto& [partner_id, tail] : segment.partners) records[partner_id] += tail.records;
+  }
+  return records;
+}
+
+std::string stat_json(const Recovered& found) {
+  std::string json = "{";
+  append_member(&json, "records", found.records);
+  append_member(&json, "undrained_records", found.undrained_records);
+  append_member(&json, "next_lsn", found.next_lsn);
+  append_member(&json, "spare_segments", found.spares.size());
+  append_text_member(&json, "checkpoint", checkpoint_text(found.checkpoint.state));
+  json += std::string(",\"damaged\":") + (found.damaged() ? "true" : "false");
+  json += ",\"partners\":[";
+  for (const auto& [partner_id, records] : records_by_partner(found)) {
+    json += json.back() == '[' ? "{" : ",{";
+    json += "\"partner_id\":" + std::to_string(partner_id);
+    append_member(&json, "records", records);
+    json += "}";
+  }
+  json += "],\"segments\":[";
+  for (const journal::SegmentSummary& segment : found.segments) {
+    json += json.back() == '[' ? "{" : ",{";
+    append_member(&json, "number", segment.number);
+    append_member(&json, "bytes", segment.bytes);
+    append_member(&json, "first_lsn", segment.first_lsn);
+    append_member(&json, "last_lsn", segment.last_lsn);
+    append_member(&json, "records", segment.records);
+    json += "}";
+  }
+  return json + "]}\n";
+}
+
+std::string stat_text(const Recovered& found) {
+  std::string text = "records          " + std::to_string(found.records) + "\nnot drained yet  " +
+                     std::to_string(found.undrained_records) + "\nspare segments   " +
+                     std::to_string(found.spares.size()) + "\ncheckpoint       " +
+                     checkpoint_text(found.checkpoint.state) + "\ndamaged          " +
+                     (found.damaged() ? "yes; see postbackctl journal verify" : "no") + "\n";
+  if (found.segments.empty()) return text;
+  TextTable partners({"PARTNER ID", "RECORDS"});
+  for (const auto& [partner_id, records] : records_by_partner(found)) {
+    partners.add({std::to_string(partner_id), std::to_string(records)});
+  }
+  TextTable segments({"SEGMENT", "BYTES", "FIRST FRAME", "LAST FRAME", "RECORDS"});
+  for (const journal::SegmentSummary& segment : found.segments) {
+    segments.add({std::to_string(segment.number), std::to_string(segment.bytes),
+                  std::to_string(segment.first_lsn), std::to_string(segment.last_lsn),
+                  std::to_string(segment.records)});
+  }
+  return text + "\n" + partners.text() + "\n" + segments.text();
+}
+
+// A text that is not UTF-8 follows once more in hexadecimal, so that no byte is lost.
+void append_field(std::string* out, const char* name, std::string_view text) {
+  append_text_member(out, name, text);
+  if (base::is_valid_utf8(text) && text.find('\0') == std::string_view::npos) return;
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string hex;
+  for (const char byte : text) {
+    const auto c = static_cast<unsigned char>(byte);
+    hex += {kHex[c >> 4], kHex[c & 15]};
+  }
+  append_text_member(out, (std::string(name) + "_hex").c_str(), hex);
+}
+
+std::string record_json(const journal::Reader& reader) {
+  const Conversion& conversion = reader.conversion();
+  // In the order of Field.
+  static constexpr const char* kFields[] = {
+      "conversion_id", "offer_id",         "offer_name", "media_id",        "sub_id",
+      "click_id",      "processing_error", "raw_data",   "request_headers", "request_ip",
+      "fault_field",   "fault_message",    "method",     "target",          "body"};
+  static_assert(std::size(kFields) == static_cast<size_t>(Field::kCount));
+  std::string json = "{";
+  append_member(&json, "lsn", reader.position().lsn);
+  append_member(&json, "record", reader.position().record);
+  json += std::string(",\"drained\":") + (reader.drained() ? "true" : "false");
+  json += ",\"id\":" + std::to_string(conversion.id);
+  json += ",\"partner_id\":" + std::to_string(conversion.partner_id);
+  std::string time;
+  base::append_iso8601(&time, conversion.received_at_us);
+  append_text_member(&json, "received_at", time);
+  append_text_member(&json, "reason", reason_name(conversion.reason));
+  if (conversion.conversion_datetime_us.has_value()) {
+    time.clear();
+    base::append_iso8601(&time, *conversion.conversion_datetime_us);
+    append_text_member(&json, "conversion_datetime", time);
+  }
+  if (conversion.usd_sale_amount.has_value()) {
+    append_text_member(&json, "usd_sale_amount", conversion.usd_sale_amount->to_string());
+  }
+  if (conversion.usd_earning.has_value()) {
+    append_text_member(&json, "usd_earning", conversion.usd_earning->to_string());
+  }
+  for (size_t i = 0; i < std::size(kFields); ++i) {
+    const auto field = static_cast<Field>(i);
+    if (conversion.has(field)) append_field(&json, kFields[i], conversion.text(field));
+  }
+  return json + "}\n";
+}
+
+}  // namespace
+
+int run_journal_verify(const Invocation& invocation) {
+  Result<Recovered> found = look(folder_of(invocation));
+  if (!found.ok()) return fail(found.status().message());
+  print(invocation.json ? verify_json(found.value()) : verify_text(found.value()));
+  return found.value().damaged() ? kFailed : kOk;
+}
+
+int run_journal_stat(const Invocation& invocation) {
+  Result<Recovered> found = look(folder_of(invocation));
+  if (!found.ok()) return fail(found.status().message());
+  print(invocation.json ? stat_json(found.value()) : stat_text(found.value()));
+  return kOk;
+}
+
+int run_journal_export(const Invocation& invocation) {
+  const std::string folder = folder_of(invocation);
+  journal::Disk& disk = journal::real_disk();
+  Result<Recovered> found = look(folder);
+  if (!found.ok()) return fail(found.status().message());
+  journal::ReaderOptions options;
+  options.frames.disk = &disk;
+  options.frames.folder = folder;
+  for (const journal::SegmentSummary& segment : found.value().segments) {
+    options.frames.segments.push_back(segment.number);
+  }
+  options.frames.checkpoint = found.value().checkpoint.checkpoint;
+  options.include_drained = true;
+  journal::Reader reader(std::move(options));
+  bool complete = true;
+  while (true) {
+    switch (reader.next()) {
+      case journal::ReaderStep::record:
+        print(record_json(reader));
+        continue;
+      case journal::ReaderStep::gap:
+        warn("gap: " + journal::gap_text(reader.gap()));
+        complete = complete && reader.gap().drained;
+        continue;
+      case journal::ReaderStep::failed:
+        return fail(reader.status().message());
+      case journal::ReaderStep::end:
+        return complete ? kOk : kFailed;
+    }
+  }
+}
+
+}  // namespace postback::postbackctl
