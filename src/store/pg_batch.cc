@@ -151,6 +151,7 @@ void encode_find_stored(int32_t partner_id, int64_t writer_id, const std::vector
   int64_t newest_us = INT64_MIN;
   for (const BatchRow& row : rows) newest_us = std::max(newest_us, row.conversion->received_at_us);
   list->add_timestamptz(base::minute_floor_us(newest_us));
+  add_field(rows, Field::conversion_id, list);
 }
 
 void encode_quarantine(int32_t partner_id, int64_t writer_id,

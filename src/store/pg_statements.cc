@@ -47,14 +47,16 @@ constexpr PgStatement kWriter[] = {
      " coalesce(sum(usd_sale_amount), 0), coalesce(sum(usd_earning), 0), min(received_at),"
      " max(received_at) FROM inserted GROUP BY 2" ADD_TO_STATS},
 
-    // After insert_once, in the same transaction: which rows of the batch ($3: their ids) are
-    // stored under our own id, by this attempt or by an earlier one whose answer was lost. The
-    // others are duplicates, counted under minute $4. A statement of its own, because only a new
-    // snapshot sees rows that were committed while insert_once waited for them.
+    // After insert_once, in the same transaction: which rows of the batch ($3: their ids, $5: their
+    // conversion ids) are stored under our own id, by this attempt or by an earlier one whose answer
+    // was lost. Both are compared: another server may have made the same id in the same
+    // microsecond. The others are duplicates, counted under minute $4. A statement of its own,
+    // because only a new snapshot sees rows that were committed while insert_once waited for them.
     {kFindStored,
-     "WITH own AS (SELECT u.position FROM unnest($3::int8[]) WITH ORDINALITY AS u(id, position)"
+     "WITH own AS (SELECT u.position FROM unnest($3::int8[], $5::text[]) WITH ORDINALITY"
+     " AS u(id, conversion_id, position)"
      " WHERE EXISTS (SELECT FROM partner_conversions p WHERE p.id = u.id"
-     " AND p.partner_id = $1::int4)),"
+     " AND p.conversion_id = u.conversion_id AND p.partner_id = $1::int4)),"
      " counted AS (INSERT INTO postback_stats AS s (partner_id, minute, writer, duplicate_count)"
      " SELECT $1::int4, $4::timestamptz, $2::int8, cardinality($3::int8[]) - count(*) FROM own"
      " HAVING cardinality($3::int8[]) > count(*)" ADD_TO_STATS ") SELECT position FROM own"},

@@ -158,6 +158,19 @@ TEST_F(PgStore, RepeatedBatchOfUnknownOutcomeIsStoredAndCountedOnce) {
   EXPECT_EQ(counted(), "3 0 1");
 }
 
+TEST_F(PgStore, ARepeatIsADuplicateEvenWhenAnotherServerMadeTheSameRowId) {
+  StoreUser user(url());
+  const auto first = make_batch("a", 1);
+  ASSERT_EQ(user.store_batch(first.get()), BatchResult::committed);
+  const auto second = make_batch("b", 1);
+  ASSERT_EQ(user.store_batch(second.get()), BatchResult::committed);
+  const auto repeat = make_batch("b", 1);
+  repeat->owned[0]->id = first->owned[0]->id;  // Made in the same microsecond elsewhere.
+  ASSERT_EQ(user.store_batch(repeat.get()), BatchResult::committed);
+  EXPECT_EQ(repeat->result_of("b0"), RowResult::duplicate);
+  EXPECT_EQ(counted(), "2 1 0");
+}
+
 TEST_F(PgStore, CommitWhoseAnswerWasLostIsFoundAgainByTheRepeat) {
   test::TcpProxy proxy(server_->port());
   StoreUser user("postgresql://postgres@127.0.0.1:" + std::to_string(proxy.port()) + "/" +
