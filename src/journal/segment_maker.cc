@@ -22,12 +22,11 @@ SegmentMaker::Progress SegmentMaker::step() {
 SegmentMaker::Progress SegmentMaker::write_zeros() {
   zeros_.resize(std::min<uint64_t>(kZeroSliceBytes, header_.segment_bytes - written_), '\0');
   const int64_t done = file_->pwrite(zeros_, written_);
-  if (done != static_cast<int64_t>(zeros_.size())) {
-    return fail("write", done < 0 ? static_cast<int>(done) : -ENOSPC);
-  }
+  if (done <= 0) return fail("write", done < 0 ? static_cast<int>(done) : -ENOSPC);
   const int error = file_->fdatasync();
   if (error != 0) return fail("sync", error);
-  written_ += zeros_.size();
+  // After a short write the next one tells why, if it cannot go on.
+  written_ += static_cast<uint64_t>(done);
   return Progress::more;
 }
 

@@ -179,6 +179,15 @@ void append_field(std::string* out, const char* name, std::string_view text) {
   append_text_member(out, (std::string(name) + "_hex").c_str(), hex);
 }
 
+// Microseconds as they are where no calendar of four-digit years holds them.
+std::string time_text(int64_t time_us) {
+  constexpr int64_t kYear10000Us = 253'402'300'800'000'000;
+  if (time_us < 0 || time_us >= kYear10000Us) return std::to_string(time_us);
+  std::string text;
+  base::append_iso8601(&text, time_us);
+  return text;
+}
+
 std::string record_json(const journal::Reader& reader) {
   const Conversion& conversion = reader.conversion();
   // In the order of Field.
@@ -193,14 +202,10 @@ std::string record_json(const journal::Reader& reader) {
   json += std::string(",\"drained\":") + (reader.drained() ? "true" : "false");
   json += ",\"id\":" + std::to_string(conversion.id);
   json += ",\"partner_id\":" + std::to_string(conversion.partner_id);
-  std::string time;
-  base::append_iso8601(&time, conversion.received_at_us);
-  append_text_member(&json, "received_at", time);
+  append_text_member(&json, "received_at", time_text(conversion.received_at_us));
   append_text_member(&json, "reason", reason_name(conversion.reason));
   if (conversion.conversion_datetime_us.has_value()) {
-    time.clear();
-    base::append_iso8601(&time, *conversion.conversion_datetime_us);
-    append_text_member(&json, "conversion_datetime", time);
+    append_text_member(&json, "conversion_datetime", time_text(*conversion.conversion_datetime_us));
   }
   if (conversion.usd_sale_amount.has_value()) {
     append_text_member(&json, "usd_sale_amount", conversion.usd_sale_amount->to_string());

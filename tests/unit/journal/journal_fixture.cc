@@ -30,7 +30,8 @@ Conversion random_conversion(std::mt19937_64* random) {
     decimal.scale = static_cast<uint8_t>(below(13));
     __int128 bound = 1;
     for (int i = 0; i < 18 + decimal.scale; ++i) bound *= 10;
-    const __int128 wide = static_cast<__int128>((*random)()) * static_cast<__int128>((*random)());
+    const unsigned __int128 high = (*random)();
+    const auto wide = static_cast<__int128>(high * (*random)());
     decimal.units = wide % bound;
     if (below(2) == 0) decimal.units = -decimal.units;
     return decimal;
