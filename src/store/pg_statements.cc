@@ -47,9 +47,9 @@ constexpr PgStatement kWriter[] = {
      " coalesce(sum(usd_sale_amount), 0), coalesce(sum(usd_earning), 0), min(received_at),"
      " max(received_at) FROM inserted GROUP BY 2" ADD_TO_STATS},
 
-    // After insert_once, in the same transaction: which rows of the batch ($3: their ids, $5: their
-    // conversion ids) are stored under our own id, by this attempt or by an earlier one whose answer
-    // was lost. Both are compared: another server may have made the same id in the same
+    // After insert_once, in the same transaction: which rows of the batch ($3: their ids, $5:
+    // their conversion ids) are stored under our own id, by this attempt or by an earlier one
+    // whose answer was lost. Both are compared: another server may have made the same id in the same
     // microsecond. The others are duplicates, counted under minute $4. A statement of its own,
     // because only a new snapshot sees rows that were committed while insert_once waited for them.
     {kFindStored,
