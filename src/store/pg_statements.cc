@@ -49,9 +49,9 @@ constexpr PgStatement kWriter[] = {
 
     // After insert_once, in the same transaction: which rows of the batch ($3: their ids, $5:
     // their conversion ids) are stored under our own id, by this attempt or by an earlier one
-    // whose answer was lost. Both are compared: another server may have made the same id in the same
-    // microsecond. The others are duplicates, counted under minute $4. A statement of its own,
-    // because only a new snapshot sees rows that were committed while insert_once waited for them.
+    // whose answer was lost. Both are compared: another server may have made the same id in the
+    // same microsecond. The others are duplicates, counted under minute $4. A statement of its
+    // own, because only a new snapshot sees rows that were committed while insert_once waited.
     {kFindStored,
      "WITH own AS (SELECT u.position FROM unnest($3::int8[], $5::text[]) WITH ORDINALITY"
      " AS u(id, conversion_id, position)"
