@@ -89,7 +89,8 @@ class Settings(StartCase):
                                       check=False, timeout=20)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertIn(word, done.stdout)
-                self.assertNotIn("journal", done.stdout, "there is none")
+                data_dir = next(line for line in done.stdout.splitlines() if "--data-dir" in line)
+            self.assertNotIn("journal", data_dir, "the server keeps none there")
 
     def test_starts_without_init(self):
         # The log shows a relative path whole: another folder means another database.
