@@ -256,8 +256,8 @@ Result<SettingsResult> read_settings(const std::vector<std::string>& command_lin
 std::string settings_help() {
   const Settings defaults;
   std::string text = "Settings (flag beats environment variable beats key of the file):\n";
-  constexpr size_t kFlagWidth = 27;
-  constexpr size_t kNameWidth = 16;
+  constexpr size_t kFlagWidth = 30;
+  constexpr size_t kNameWidth = 20;
   constexpr size_t kDefaultWidth = 24;
   const auto append_cell = [&text](const std::string& cell, size_t width) {
     text += cell;

@@ -15,6 +15,13 @@ namespace postback::base {
 
 enum class IoEngine : uint8_t { automatic, io_uring, epoll };
 
+// Whether accepted postbacks may wait in a journal on local disk while their database is away.
+enum class JournalMode : uint8_t {
+  automatic,  // Where the disk survives the machine.
+  on,         // Everywhere: the operator knows the disk better.
+  off,
+};
+
 struct Settings {
   std::string host = "127.0.0.1";                       // HOST: an IP address to listen on.
   int port = 8000;                                      // PORT: 0 (any free port) to 65535.
@@ -29,6 +36,10 @@ struct Settings {
   bool log_postbacks = false;  // LOG_POSTBACKS: one line per postback at INFO (true/false).
   int64_t dedupe_ids_max =
       10'000'000;  // DEDUPE_IDS_MAX: ids kept in memory by the process, 1000 on.
+  JournalMode journal = JournalMode::automatic;  // JOURNAL: auto, on, off.
+  int journal_segment_mib = 64;  // JOURNAL_SEGMENT_MIB: 1 to 1024; two are prepared on disk.
+  int ack_budget_ms = 1000;      // ACK_BUDGET_MS: 100 to 1500. A postback that its database has
+                                 // not committed by then is answered from the journal.
 };
 
 struct SettingsResult {

@@ -14,7 +14,12 @@ constexpr int kPortMax = 65535;
 constexpr int kCoresMax = 256;
 constexpr int64_t kDedupeIdsMin = 1000;
 constexpr int64_t kDedupeIdsMax = 1'000'000'000;  // Some 50 GB of memory: more is a slip of a key.
-constexpr size_t kPathSizeMax = 4095;             // PATH_MAX less its NUL.
+constexpr int kJournalSegmentMibMax = 1024;       // Offsets in a segment are 32 bits wide.
+// Below, a commit that waits for a busy disk would be taken for an outage; above, no time is left
+// to write the journal before senders, which wait for two seconds, give up.
+constexpr int kAckBudgetMsMin = 100;
+constexpr int kAckBudgetMsMax = 1500;
+constexpr size_t kPathSizeMax = 4095;  // PATH_MAX less its NUL.
 
 std::string upper(std::string_view text) {
   std::string out(text);
@@ -170,6 +175,50 @@ std::string read_dedupe_ids_max(std::string_view text, Settings* settings) {
   return "";
 }
 
+std::string read_journal(std::string_view text, Settings* settings) {
+  const std::string name = upper(text);
+  if (name == "AUTO") {
+    settings->journal = JournalMode::automatic;
+  } else if (name == "ON") {
+    settings->journal = JournalMode::on;
+  } else if (name == "OFF") {
+    settings->journal = JournalMode::off;
+  } else {
+    return "not a mode; give auto, on or off";
+  }
+  return "";
+}
+
+std::string show_journal(const Settings& settings) {
+  switch (settings.journal) {
+    case JournalMode::automatic:
+      return "auto";
+    case JournalMode::on:
+      return "on";
+    case JournalMode::off:
+      return "off";
+  }
+  return "auto";
+}
+
+std::string read_journal_segment_mib(std::string_view text, Settings* settings) {
+  int64_t value = 0;
+  if (!read_integer(text, 1, kJournalSegmentMibMax, &value)) {
+    return "not a size in MiB; give a number from 1 to 1024";
+  }
+  settings->journal_segment_mib = static_cast<int>(value);
+  return "";
+}
+
+std::string read_ack_budget_ms(std::string_view text, Settings* settings) {
+  int64_t value = 0;
+  if (!read_integer(text, kAckBudgetMsMin, kAckBudgetMsMax, &value)) {
+    return "not a time in milliseconds; give a number from 100 to 1500";
+  }
+  settings->ack_budget_ms = static_cast<int>(value);
+  return "";
+}
+
 constexpr SettingDefinition kDefinitions[] = {
     {"HOST", "ADDRESS", "IP address to listen on; 0.0.0.0 on Cloud Run", read_host,
      [](const Settings& s) { return s.host; }, false},
@@ -190,12 +239,18 @@ constexpr SettingDefinition kDefinitions[] = {
        return std::string(s.log_format == LogFormat::text ? "text" : "json");
      },
      false},
-    {"LOG_FILE", "FILE", "log file beside standard output; -: none, as on Cloud Run", read_log_file,
+    {"LOG_FILE", "FILE", "log file beside stdout; -: none, as on Cloud Run", read_log_file,
      [](const Settings& s) { return s.log_file; }, false},
     {"LOG_POSTBACKS", "BOOL", "one line per postback at INFO: true or false", read_log_postbacks,
      [](const Settings& s) { return std::string(s.log_postbacks ? "true" : "false"); }, false},
     {"DEDUPE_IDS_MAX", "NUMBER", "conversion ids kept in memory, 1000 or more", read_dedupe_ids_max,
      [](const Settings& s) { return std::to_string(s.dedupe_ids_max); }, false},
+    {"JOURNAL", "MODE", "journal for outages: auto, on or off", read_journal, show_journal, false},
+    {"JOURNAL_SEGMENT_MIB", "NUMBER", "size of a journal file; two are prepared",
+     read_journal_segment_mib,
+     [](const Settings& s) { return std::to_string(s.journal_segment_mib); }, false},
+    {"ACK_BUDGET_MS", "NUMBER", "after it the journal answers, not the database",
+     read_ack_budget_ms, [](const Settings& s) { return std::to_string(s.ack_budget_ms); }, false},
 };
 
 }  // namespace

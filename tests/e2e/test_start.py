@@ -53,6 +53,9 @@ class Settings(StartCase):
         self.expect_one_line("HOST", HOST="not an address")
         self.expect_one_line("DATABASE_URL", "sqlite:", DATABASE_URL="mysql://localhost/x")
         self.expect_one_line("DEDUPE_IDS_MAX", DEDUPE_IDS_MAX="1")
+        self.expect_one_line("JOURNAL", "auto", JOURNAL="maybe")
+        self.expect_one_line("JOURNAL_SEGMENT_MIB", "1024", JOURNAL_SEGMENT_MIB="0")
+        self.expect_one_line("ACK_BUDGET_MS", "1500", ACK_BUDGET_MS="99")
         self.expect_one_line("--prot", arguments=["--prot", "1"])
         self.expect_one_line("config", arguments=["--config", "/no/such/file"])
 

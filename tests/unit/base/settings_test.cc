@@ -15,10 +15,12 @@
 namespace postback::base {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::Pair;
 using Words = std::vector<std::string>;
 
 SettingsResult read(const Words& command_line, const Words& environment = {},
@@ -67,6 +69,9 @@ TEST(Settings, HaveTheDocumentedDefaults) {
   EXPECT_EQ(settings.log_file, "logs/postback.log");
   EXPECT_FALSE(settings.log_postbacks);
   EXPECT_EQ(settings.dedupe_ids_max, 10'000'000);
+  EXPECT_EQ(settings.journal, JournalMode::automatic);
+  EXPECT_EQ(settings.journal_segment_mib, 64);
+  EXPECT_EQ(settings.ack_budget_ms, 1000);
 }
 
 TEST_F(ConfigFile, FlagBeatsEnvironmentBeatsFile) {
@@ -140,6 +145,17 @@ TEST(Settings, WrongValueSaysWhatIsWrongAndWhatWouldBeRight) {
   EXPECT_THAT(error_of({}, {"CORES=257"}), HasSubstr("give a number from 1 to 256, or 0"));
   EXPECT_THAT(error_of({}, {"CORES=-1"}), HasSubstr("give a number from 1 to 256, or 0"));
   EXPECT_THAT(error_of({}, {"DEDUPE_IDS_MAX=999"}), HasSubstr("from 1000 to 1000000000"));
+  EXPECT_EQ(error_of({}, {"JOURNAL=yes"}), "JOURNAL=yes: not a mode; give auto, on or off");
+  for (const char* size : {"0", "1025", "64M"}) {
+    EXPECT_EQ(error_of({"--journal-segment-mib", size}),
+              "--journal-segment-mib " + std::string(size) +
+                  ": not a size in MiB; give a number from 1 to 1024");
+  }
+  for (const char* time : {"99", "1501", "1s"}) {
+    EXPECT_EQ(error_of({}, {"ACK_BUDGET_MS=" + std::string(time)}),
+              "ACK_BUDGET_MS=" + std::string(time) +
+                  ": not a time in milliseconds; give a number from 100 to 1500");
+  }
   EXPECT_THAT(error_of({}, {"HOST=localhost"}), HasSubstr("not an IP address"));
   EXPECT_THAT(error_of({}, {"DATA_DIR=a\tb"}), HasSubstr("DATA_DIR=a\\tb: a control character"));
   EXPECT_THAT(error_of({}, {"LOG_FILE=logs/"}), HasSubstr("a folder"));
@@ -160,6 +176,22 @@ TEST(Settings, TakeEveryRightValue) {
   EXPECT_EQ(settings.log_format, LogFormat::json);
   EXPECT_EQ(settings.database_url, "postgres://u@h/d");
   EXPECT_EQ(settings.port, 8000) << "environment variables are case sensitive";
+}
+
+TEST(Settings, OfTheJournalTakeTheirBoundsAndAreShown) {
+  const Settings small =
+      read({"--journal=off", "--journal-segment-mib=1"}, {"ACK_BUDGET_MS=100"}).settings;
+  EXPECT_EQ(small.journal, JournalMode::off);
+  EXPECT_EQ(small.journal_segment_mib, 1);
+  EXPECT_EQ(small.ack_budget_ms, 100);
+  const Settings large =
+      read({}, {"JOURNAL=On", "JOURNAL_SEGMENT_MIB=1024", "ACK_BUDGET_MS=1500"}).settings;
+  EXPECT_EQ(large.journal, JournalMode::on);
+  const auto shown = settings_shown(large);
+  EXPECT_THAT(shown, Contains(Pair("JOURNAL", "on")));
+  EXPECT_THAT(shown, Contains(Pair("JOURNAL_SEGMENT_MIB", "1024")));
+  EXPECT_THAT(shown, Contains(Pair("ACK_BUDGET_MS", "1500")));
+  EXPECT_THAT(settings_shown(Settings()), Contains(Pair("JOURNAL", "auto")));
 }
 
 TEST(Settings, CloudRunChangesDefaultsButNotWhatIsGiven) {
