@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/file_sync.h"
 #include "base/time.h"
 #include "partner/sql_client.h"
 
@@ -92,7 +93,7 @@ class SqliteClient final : public SqlClient {
 
   Status open(SqlMode mode, const SqlLimits& limits) {
     if (mode == SqlMode::create) {
-      const Status status = create_folder();
+      const Status status = base::make_folders(std::filesystem::path(path_).parent_path());
       if (!status.ok()) return status;
     }
     const int flags = SQLITE_OPEN_READWRITE | (mode == SqlMode::create ? SQLITE_OPEN_CREATE : 0);
@@ -203,16 +204,6 @@ class SqliteClient final : public SqlClient {
     if (code == SQLITE_OK) return Status();
     return Status::error("SQLite database " + path_ + ": no turn between checkpoints (" +
                          sqlite3_errstr(code) + "); " + remedy(code, path_));
-  }
-
-  Status create_folder() const {
-    const std::filesystem::path folder = std::filesystem::path(path_).parent_path();
-    if (folder.empty()) return Status();
-    std::error_code failure;
-    std::filesystem::create_directories(folder, failure);
-    if (!failure) return Status();
-    return Status::error("folder " + folder.string() + " cannot be made (" + failure.message() +
-                         "); make it, or choose a folder that may be written");
   }
 
   Status error(int code) const {

@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <system_error>
 
+#include "base/file_sync.h"
 #include "base/log.h"
 #include "base/time.h"
-#include "store/file_sync.h"
 #include "store/sqlite_reader.h"
 #include "store/sqlite_schema.h"
 
@@ -120,7 +120,7 @@ SqliteResult SqliteWriter::open() {
 }
 
 SqliteResult SqliteWriter::open_files() {
-  const base::Status folder = make_folders(std::filesystem::path(path_).parent_path());
+  const base::Status folder = base::make_folders(std::filesystem::path(path_).parent_path());
   if (!folder.ok()) return connection_.fail(SqliteResult::unavailable, folder.message());
   // Before SQLite opens the file, which may already write: it recovers and sets the journal mode.
   const base::Status lock = lock_.acquire(path_);

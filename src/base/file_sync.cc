@@ -1,4 +1,4 @@
-#include "store/file_sync.h"
+#include "base/file_sync.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,22 +8,22 @@
 #include <cstring>
 #include <string>
 
-namespace postback::store {
+namespace postback::base {
 namespace {
 
-base::Status failed(const char* what, const std::filesystem::path& folder) {
-  return base::Status::error(std::string("cannot ") + what + " folder " + folder.string() + ": " +
-                             std::strerror(errno) + "; check the path and its rights");
+Status failed(const char* what, const std::filesystem::path& folder) {
+  return Status::error(std::string("cannot ") + what + " folder " + folder.string() + ": " +
+                       std::strerror(errno) + "; check the path and its rights");
 }
 
 }  // namespace
 
-base::Status make_folders(const std::filesystem::path& folder) {
+Status make_folders(const std::filesystem::path& folder) {
   struct stat status {};
   if (folder.empty() || stat(folder.c_str(), &status) == 0) return {};
   const std::filesystem::path parent = folder.parent_path();
   if (parent != folder) {
-    base::Status above = make_folders(parent);
+    Status above = make_folders(parent);
     if (!above.ok()) return above;
   }
   // Somebody else may make it at the same time.
@@ -31,9 +31,9 @@ base::Status make_folders(const std::filesystem::path& folder) {
   const int fd = open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return failed("open", parent);
   const bool synced = fsync(fd) == 0;
-  base::Status result = synced ? base::Status() : failed("sync", parent);
+  Status result = synced ? Status() : failed("sync", parent);
   close(fd);
   return result;
 }
 
-}  // namespace postback::store
+}  // namespace postback::base
