@@ -91,6 +91,14 @@ Result<Partner> partner_from_row(const SqlRow& row, const DatabaseHome& home) {
   return partner;
 }
 
+SqlRow partner_to_row(const Partner& partner) {
+  SqlRow row;
+  for (const PartnerField& field : partner_fields()) {
+    row.push_back(sql_text(field, partner, base::DatabaseKind::sqlite));
+  }
+  return row;
+}
+
 std::string row_text(const SqlRow& row, std::string_view field) {
   size_t column = 0;
   for (const PartnerField& known : partner_fields()) {

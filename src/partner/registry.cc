@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/printable.h"
 #include "partner/control_watch.h"
+#include "partner/partner_cache.h"
 #include "partner/table_builder.h"
 
 namespace postback::partner {
@@ -40,15 +41,22 @@ std::string shown_control(const std::string& url) {
 struct Registry::Impl {
   explicit Impl(const base::Settings& settings, OnTable on_table)
       : control_url(settings.database_url),
-        watch(database_home(settings)),
+        home(database_home(settings)),
+        remembers(base::database_kind(control_url) == base::DatabaseKind::postgresql),
+        watch(home),
         on_table(std::move(on_table)) {
     status.kind = base::database_kind_name(base::database_kind(control_url));
   }
 
   void look(bool force);
+  void recall();
   void run();
 
   const std::string control_url;
+  const DatabaseHome home;
+  // A control database on another machine may be away when this one starts. A SQLite file is where
+  // the memory of it would be.
+  const bool remembers;
   // The thread's own (and start()'s, before there is a thread).
   ControlWatch watch;
   std::shared_ptr<const PartnerTable> table;
@@ -68,6 +76,7 @@ struct Registry::Impl {
 
  private:
   void log_bad(const std::vector<BadPartner>& bad);
+  void remember();
   void hand_out(std::shared_ptr<const PartnerTable> next);
   void set_status(const base::Status& result);
 };
@@ -78,9 +87,44 @@ void Registry::Impl::look(bool force) {
     log_bad(rows.value()->bad);
     TableChange change = next_table(table.get(), std::move(*rows.value()));
     for (const std::string& note : change.notes) LOG_INFO("partner", note);
-    if (change.table != nullptr) hand_out(std::move(change.table));
+    if (change.table != nullptr) {
+      hand_out(std::move(change.table));
+      remember();
+    }
   }
   set_status(rows.status());
+}
+
+void Registry::Impl::remember() {
+  if (!remembers) return;
+  std::vector<Partner> partners;
+  for (const auto& entry : table->entries()) partners.push_back(entry->partner);
+  const base::Status written = write_partner_cache(home, partners);
+  if (written.ok()) return;
+  LOG_WARNING("partner",
+              "the partners cannot be remembered, a start without the control database "
+              "will know none: " +
+                  written.message());
+}
+
+// At the start, when the control database is away.
+void Registry::Impl::recall() {
+  base::Result<std::optional<std::vector<Partner>>> cached = read_partner_cache(home);
+  if (!cached.ok()) {
+    LOG_WARNING("partner",
+                "the partners of the last run are not used: " + cached.status().message());
+    return;
+  }
+  if (!cached.value().has_value() || cached.value()->empty()) return;
+  Partners partners;
+  partners.partners = std::move(*cached.value());
+  LOG_WARNING("partner", "until the control database is back, the " +
+                             std::to_string(partners.partners.size()) +
+                             " partners of the last run are served, from " +
+                             partner_cache_path(home));
+  hand_out(next_table(nullptr, std::move(partners)).table);
+  const std::lock_guard lock(mutex);
+  status.loaded = true;
 }
 
 void Registry::Impl::log_bad(const std::vector<BadPartner>& bad) {
@@ -170,6 +214,7 @@ base::Status Registry::start() {
   const base::Status status = check_connectable_url(impl_->control_url);
   if (!status.ok()) return base::Status::error("DATABASE_URL: " + status.message());
   impl_->look(false);
+  if (impl_->table == nullptr && impl_->remembers) impl_->recall();
   impl_->thread = std::thread(&Impl::run, impl_.get());
   return base::Status();
 }

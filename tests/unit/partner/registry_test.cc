@@ -294,5 +294,29 @@ TEST_F(PostgresRegistryTest, ServerThatStopsOrHangsKeepsTheTable) {
   EXPECT_EQ(tables_.last()->version(), 1u);
 }
 
+TEST_F(PostgresRegistryTest, StartWhileTheServerIsAwayServesThePartnersOfTheLastRun) {
+  shipped();
+  Table before;
+  {
+    Registry registry(settings(), tables_.receiver());
+    expect_ok(registry.start());
+    before = tables_.last();
+  }
+  server_->stop_immediate();
+  Tables later;
+  Registry registry(settings(), later.receiver());
+  expect_ok(registry.start());
+  EXPECT_FALSE(registry.status().up);
+  EXPECT_TRUE(registry.status().loaded);
+  ASSERT_NE(later.last(), nullptr);
+  ASSERT_THAT(later.last()->entries(), SizeIs(2));
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(later.last()->entries()[i]->partner, before->entries()[i]->partner);
+  }
+  server_->start();
+  EXPECT_TRUE(wait_until([&] { return registry.status().up; }));
+  EXPECT_EQ(later.last()->version(), 1u) << "nothing had changed meanwhile";
+}
+
 }  // namespace
 }  // namespace postback::partner
