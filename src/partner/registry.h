@@ -1,7 +1,7 @@
 // Keeps the partner table true to the control database, on a thread of its own: asks twice a
 // second whether `partners` changed (by whoever: another server, postbackctl, SQL by hand) and
-// hands out a new table. While the control database is away the last table stays in use, also over a
-// start where it is a PostgreSQL (partner_cache.h).
+// hands out a new table. While the control database is away the last table stays in use, also over
+// a start where it is a PostgreSQL (partner_cache.h).
 #pragma once
 
 #include <functional>
