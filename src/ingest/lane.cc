@@ -1,5 +1,7 @@
 #include "ingest/lane.h"
 
+#include <absl/hash/hash.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -16,6 +18,20 @@ std::string lane_name(const Partner& partner, uint32_t slice) {
   return name;
 }
 
+// For a row that was refused in the quarantine, too: everything but what came goes. False when
+// nothing is left to be dropped.
+bool keep_bytes_only(Conversion* conversion) {
+  bool dropped = false;
+  for (size_t i = 0; i < static_cast<size_t>(Field::kCount); ++i) {
+    const auto field = static_cast<Field>(i);
+    if (field == Field::body || field == Field::fault_message || !conversion->has(field)) continue;
+    conversion->unset(field);
+    dropped = true;
+  }
+  if (dropped) conversion->set(Field::fault_message, "the database refused a value of this call");
+  return dropped;
+}
+
 // A number that no other lane of this process has, past or present, and few of other processes.
 // Lanes of different partners may share a database, and a lane shares it with its successor.
 int64_t writer_of(uint32_t scope, const LaneEnvironment& environment) {
@@ -25,6 +41,25 @@ int64_t writer_of(uint32_t scope, const LaneEnvironment& environment) {
 
 }  // namespace
 
+uint32_t slice_of(const Partner& partner, std::string_view conversion_id) {
+  if (partner.lanes <= 1) return 0;
+  return static_cast<uint32_t>(absl::HashOf(conversion_id) % static_cast<uint32_t>(partner.lanes));
+}
+
+const char* lane_health_name(LaneHealth health) {
+  switch (health) {
+    case LaneHealth::up:
+      return "up";
+    case LaneHealth::suspect:
+      return "suspect";
+    case LaneHealth::down:
+      return "down";
+    case LaneHealth::draining:
+      return "draining";
+  }
+  return "down";
+}
+
 Lane::Lane(const Partner& partner, uint32_t slice, uint32_t scope,
            const LaneEnvironment& environment)
     : partner_(partner),
@@ -33,7 +68,9 @@ Lane::Lane(const Partner& partner, uint32_t slice, uint32_t scope,
       environment_(environment),
       url_(partner.effective_database_url),
       row_ids_(writer_of(scope, environment)),
-      open_(std::make_unique<Flight>()) {
+      open_(std::make_unique<Flight>()),
+      spill_(environment.journal, environment.spill_bytes_max, environment.mailbox, this),
+      backlog_(environment.backlog == nullptr ? nullptr : &environment.backlog->of(partner.id)) {
   store::StoreOptions options;
   options.url = url_;
   options.writer_id = writer_of(scope, environment);
@@ -44,10 +81,18 @@ Lane::Lane(const Partner& partner, uint32_t slice, uint32_t scope,
   auto store = environment.make_store(options, this);
   CHECK(store.ok());  // The registry hands out only partners whose URL was checked.
   store_ = store.take();
+  // What an earlier process acknowledged is known, although it is not in the database yet.
+  const auto recovered = backlog_ == nullptr ? nullptr : backlog_->recovered_ids();
+  if (recovered != nullptr) {
+    recovered->for_each([this](std::string_view id) {
+      if (slice_of(partner_, id) == slice_) environment_.dedupe->add(scope_, id);
+    });
+  }
 }
 
 Lane::~Lane() {
-  CHECK(held_ == 0);
+  CHECK(held_ == 0 && replays_waiting_.empty() && replays_in_flight_ == 0);
+  if (away_) backlog_->lane_back();
 }
 
 bool Lane::serves(const Partner& partner) const {
@@ -63,8 +108,7 @@ void Lane::add(Postback& postback) {
   } else if (!can_hold()) {
     finish(postback, Outcome::unavailable);
   } else {
-    append(open_.get(), postback);
-    mark_dirty();
+    take(postback);
   }
 }
 
@@ -86,17 +130,29 @@ void Lane::add_conversion(Postback& postback) {
     first.waiters = &postback;
     return;
   }
-  append(open_.get(), postback);
-  mark_dirty();
+  take(postback);
 }
 
 bool Lane::can_hold() const {
-  return !shedding_ && !retiring_ && held_ <= kLanePostbacksMax;
+  const bool has_way = health_ == LaneHealth::up || spill_.available();
+  return has_way && !retiring_ && held_ <= kLanePostbacksMax;
+}
+
+// A first copy, or what goes to the quarantine: towards the database, or else into the journal.
+void Lane::take(Postback& postback) {
+  Conversion& conversion = postback.conversion;
+  if (conversion.id == 0) conversion.id = row_ids_.next(conversion.received_at_us);
+  if (health_ == LaneHealth::up) {
+    append(open_.get(), postback);
+  } else {
+    spill(postback);
+  }
+  mark_dirty();
 }
 
 void Lane::append(Flight* flight, Postback& postback) {
-  Conversion& conversion = postback.conversion;
-  if (conversion.id == 0) conversion.id = row_ids_.next(conversion.received_at_us);
+  const Conversion& conversion = postback.conversion;
+  if (flight->row_count() == 0) flight->begun_ns = environment_.loop->now_ns();
   flight->byte_count += conversion.byte_count();
   if (conversion.reason == Reason::none) {
     flight->postbacks.push_back(&postback);
@@ -130,12 +186,16 @@ void Lane::flush() {
       break;
     }
   }
+  submit_replays();
+  spill_.flush();
+  update_away();
   if (retiring_) close_when_done();
 }
 
 bool Lane::is_worth_a_batch() const {
   const size_t row_count = open_->row_count();
-  if (!submitted_.empty()) return row_count >= kBatchRowsPipelined;
+  const bool is_beside_another = submitted_.size() > replays_in_flight_;
+  if (is_beside_another) return row_count >= kBatchRowsPipelined;
   return row_count > 0 || (counts_due_ && duplicates_unfiled_ > 0);
 }
 
@@ -152,15 +212,19 @@ void Lane::submit(std::unique_ptr<Flight> flight) {
         return a->conversion.text(Field::conversion_id) < b->conversion.text(Field::conversion_id);
       });
   flight->conversions.clear();
-  for (const Postback* postback : flight->postbacks) {
+  for (Postback* postback : flight->postbacks) {
+    postback->with_store = true;
     flight->conversions.push_back({&postback->conversion, RowResult::pending});
   }
   flight->quarantined.clear();
-  for (const Postback* postback : flight->quarantined_postbacks) {
+  for (Postback* postback : flight->quarantined_postbacks) {
+    postback->with_store = true;
     flight->quarantined.push_back(&postback->conversion);
   }
   flight->partner_id = partner_.id;
-  flight->expected_new = true;  // Ids that memory knows never get here.
+  flight->expected_new = true;  // Ids that memory knows never get here, but from the journal.
+  flight->submitted_ns = environment_.loop->now_ns();
+  if (flight->row_count() == 0) flight->begun_ns = flight->submitted_ns;
   flight->result = BatchResult::pending;
   flight->error.clear();
   ++counters_.batches;
@@ -174,6 +238,7 @@ void Lane::batch_done(Batch& batch) {
   CHECK(!submitted_.empty() && submitted_.front().get() == &batch);
   std::unique_ptr<Flight> flight = std::move(submitted_.front());
   submitted_.pop_front();
+  if (flight->replay != nullptr) replay_batch_done(*flight);
   const bool was_filing = flight->duplicate_count > 0;
   switch (batch.result) {
     case BatchResult::pending:
@@ -197,6 +262,7 @@ void Lane::batch_done(Batch& batch) {
     start_reads();
   }
   if (flight != nullptr) give_back(std::move(flight));
+  update_away();
   mark_dirty();
 }
 
@@ -206,11 +272,23 @@ void Lane::committed(Flight& flight) {
     const RowResult result = flight.conversions[i].result;
     CHECK(result != RowResult::pending);
     environment_.dedupe->add(scope_, postback.conversion.text(Field::conversion_id));
-    finish_first(postback, result == RowResult::stored ? Outcome::success : Outcome::duplicate);
+    const Outcome outcome = result == RowResult::stored ? Outcome::success : Outcome::duplicate;
+    if (is_spilled(postback)) {
+      settle(postback, outcome);
+    } else {
+      finish_first(postback, outcome);
+    }
   }
-  for (Postback* postback : flight.quarantined_postbacks) finish(*postback, Outcome::quarantined);
+  for (Postback* postback : flight.quarantined_postbacks) {
+    if (is_spilled(*postback)) {
+      settle(*postback, Outcome::quarantined);
+    } else {
+      finish(*postback, Outcome::quarantined);
+    }
+  }
 }
 
+// The database did not take the batch: its postbacks go to the journal, if there is one.
 void Lane::failed(Flight& flight) {
   // What was not filed is filed later. Where the outcome is unknown this may count a repeat twice;
   // conversions and amounts never are, their rows are idempotent.
@@ -218,8 +296,18 @@ void Lane::failed(Flight& flight) {
     duplicates_unfiled_ += flight.duplicate_count;
     duplicates_since_ns_ = environment_.loop->now_ns();
   }
-  for (Postback* postback : flight.postbacks) finish_first(*postback, Outcome::unavailable);
-  for (Postback* postback : flight.quarantined_postbacks) finish(*postback, Outcome::unavailable);
+  for (const auto* postbacks : {&flight.postbacks, &flight.quarantined_postbacks}) {
+    for (Postback* postback : *postbacks) {
+      if (is_spilled(*postback)) {
+        leave_to_journal(*postback);
+      } else if (postback->replay != nullptr) {
+        finish(*postback, Outcome::unavailable);
+      } else {
+        postback->with_store = false;
+        spill(*postback);
+      }
+    }
+  }
 }
 
 // The database refuses a value in the batch: cut it in halves until the row stands alone.
@@ -229,6 +317,8 @@ void Lane::refused(std::unique_ptr<Flight> flight) {
     return;  // Only counts: they cannot be filed, and nothing else depends on them.
   }
   duplicates_unfiled_ += std::exchange(flight->duplicate_count, 0);
+  strip_spilled(flight.get());
+  if (flight->row_count() == 0) return give_back(std::move(flight));
   if (flight->row_count() == 1) {
     quarantine_refused_row(std::move(flight));
     return;
@@ -246,24 +336,26 @@ void Lane::refused(std::unique_ptr<Flight> flight) {
       flight->quarantined_postbacks.begin() + static_cast<ptrdiff_t>(kept_quarantined),
       flight->quarantined_postbacks.end());
   flight->quarantined_postbacks.resize(kept_quarantined);
-  waiting_.push_front(std::move(second));
-  waiting_.push_front(std::move(flight));
+  second->replay = flight->replay;
+  second->begun_ns = flight->begun_ns;
+  auto& waiting = flight->replay == nullptr ? waiting_ : replays_waiting_;
+  waiting.push_front(std::move(second));
+  waiting.push_front(std::move(flight));
 }
 
 void Lane::quarantine_refused_row(std::unique_ptr<Flight> flight) {
   LOG_WARNING("lane",
               lane_name(partner_, slice_) + " row refused by the database: " + flight->error);
-  if (flight->postbacks.empty()) {
-    Conversion& conversion = flight->quarantined_postbacks.front()->conversion;
-    if (conversion.reason == Reason::database_refused) {  // Refused even so: see below.
-      failed(*flight);
-      return;
-    }
-  }
   Postback& postback = flight->postbacks.empty() ? *flight->quarantined_postbacks.front()
                                                  : *flight->postbacks.front();
-  if (!flight->postbacks.empty()) {
-    in_flight_.erase(postback.conversion.text(Field::conversion_id));
+  Conversion& conversion = postback.conversion;
+  postback.with_store = false;
+  if (conversion.reason == Reason::database_refused && !keep_bytes_only(&conversion)) {
+    give_up(postback);
+    return give_back(std::move(flight));
+  }
+  if (conversion.reason == Reason::none && postback.replay == nullptr) {
+    in_flight_.erase(conversion.text(Field::conversion_id));
     // Repeats that waited with it are judged by themselves.
     Postback* waiter = std::exchange(postback.waiters, nullptr);
     while (waiter != nullptr) {
@@ -273,41 +365,58 @@ void Lane::quarantine_refused_row(std::unique_ptr<Flight> flight) {
     }
   }
   // As bytes the data cannot be refused again: a text or JSON column could.
-  Conversion& conversion = postback.conversion;
   if (!conversion.has(Field::body)) {
     const std::string raw(conversion.text(Field::raw_data));
     conversion.set(Field::body, raw);
   }
   conversion.unset(Field::raw_data);
   conversion.unset(Field::request_headers);
-  conversion.reason = Reason::database_refused;
-  conversion.set(Field::fault_message, "the database refused a value: " + flight->error);
+  if (conversion.reason != Reason::database_refused) {
+    conversion.set(Field::fault_message, "the database refused a value: " + flight->error);
+    conversion.reason = Reason::database_refused;
+  }
   flight->postbacks.clear();
   flight->quarantined_postbacks.assign(1, &postback);
-  waiting_.push_front(std::move(flight));
+  auto& waiting = flight->replay == nullptr ? waiting_ : replays_waiting_;
+  waiting.push_front(std::move(flight));
 }
 
 void Lane::store_changed() {
   const StoreState state = store_->status().state;
-  const bool is_down = state == StoreState::down || state == StoreState::schema_wrong;
-  if (is_down && !shedding_) {
-    shedding_ = true;
-    LOG_WARNING("lane", lane_name(partner_, slice_) + " database " + store_state_name(state) +
-                            ": " + store_->status().error +
-                            "; its postbacks are answered 503 until it is back");
-  } else if (state == StoreState::up && shedding_) {
-    shedding_ = false;
-    LOG_INFO("lane", lane_name(partner_, slice_) + " database up again");
+  if (state == StoreState::down || state == StoreState::schema_wrong) {
+    set_health(LaneHealth::down);
+  } else if (state == StoreState::up && health_ == LaneHealth::down) {
+    set_health(LaneHealth::up);
   }
-  if (shedding_) fail_everything_waiting();
+  if (health_ == LaneHealth::down) clear_waiting();
   mark_dirty();
 }
 
-void Lane::fail_everything_waiting() {
+void Lane::set_health(LaneHealth health) {
+  if (health == health_) return;
+  const bool was_up = std::exchange(health_, health) == LaneHealth::up;
+  update_away();
+  const std::string then = spill_.available() ? "; its postbacks go to the journal until it is back"
+                                              : "; its postbacks are answered 503 until it is back";
+  const StoreStatus status = store_->status();
+  if (health == LaneHealth::up) {
+    LOG_INFO("lane", lane_name(partner_, slice_) + " database up again");
+  } else if (health == LaneHealth::suspect) {
+    LOG_WARNING("lane", lane_name(partner_, slice_) + " database has not answered in time" + then);
+  } else {
+    LOG_WARNING("lane", lane_name(partner_, slice_) + " database " +
+                            store_state_name(status.state) + ": " + status.error +
+                            (was_up ? then : ""));
+  }
+}
+
+// What no batch has taken yet does not wait for a database that is away or late.
+void Lane::clear_waiting() {
   for (const auto& flight : waiting_) failed(*flight);
   waiting_.clear();
   failed(*open_);
   give_back(std::exchange(open_, take_flight()));
+  fail_replays();
   // Reads that wait for a filing which cannot start now go on and fail or tell what is stored.
   for (ReadJob* job : reads_waiting_) job->filing_needed = 0;
   start_reads();
@@ -317,27 +426,10 @@ void Lane::count_duplicate() {
   if (duplicates_unfiled_++ == 0) duplicates_since_ns_ = environment_.loop->now_ns();
 }
 
-void Lane::finish_first(Postback& first, Outcome outcome) {
-  in_flight_.erase(first.conversion.text(Field::conversion_id));
-  Postback* waiter = std::exchange(first.waiters, nullptr);
-  while (waiter != nullptr) {
-    Postback* next = std::exchange(waiter->waiters, nullptr);
-    if (outcome == Outcome::unavailable) {
-      finish(*waiter, Outcome::unavailable);
-    } else {
-      count_duplicate();
-      finish(*waiter, Outcome::duplicate);
-    }
-    waiter = next;
-  }
-  finish(first, outcome);
-}
-
-void Lane::finish(Postback& postback, Outcome outcome) {
-  CHECK(held_ > 0);
-  --held_;
+void Lane::count_fate(Outcome outcome) {
   switch (outcome) {
     case Outcome::pending:
+    case Outcome::accepted:  // Its fate is told by the drain.
       CHECK(false);
       break;
     case Outcome::success:
@@ -353,6 +445,35 @@ void Lane::finish(Postback& postback, Outcome outcome) {
       ++counters_.unavailable;
       break;
   }
+}
+
+void Lane::finish_first(Postback& first, Outcome outcome) {
+  if (first.replay == nullptr) finish_waiters(first, outcome);
+  finish(first, outcome);
+}
+
+void Lane::finish_waiters(Postback& first, Outcome outcome) {
+  in_flight_.erase(first.conversion.text(Field::conversion_id));
+  Postback* waiter = std::exchange(first.waiters, nullptr);
+  while (waiter != nullptr) {
+    Postback* next = std::exchange(waiter->waiters, nullptr);
+    if (outcome == Outcome::unavailable) {
+      finish(*waiter, Outcome::unavailable);
+    } else {
+      count_duplicate();
+      finish(*waiter, Outcome::duplicate);
+    }
+    waiter = next;
+  }
+}
+
+void Lane::finish(Postback& postback, Outcome outcome) {
+  if (postback.replay != nullptr) {
+    finish_replayed(postback, outcome);
+    return;
+  }
+  if (!postback.journaled) count_fate(outcome);
+  ++counters_.answers[static_cast<size_t>(outcome)];
   if (outcome != Outcome::unavailable) {
     // The clock itself: the loop's time stands still for the turn, in which a repeat is decided.
     const uint64_t now_ns = environment_.clock->monotonic_ns();
@@ -361,59 +482,15 @@ void Lane::finish(Postback& postback, Outcome outcome) {
     counters_.latency_us.add(took_ns / kMicrosecondNs + 1);
   }
   postback.outcome = outcome;
+  send_back(postback);
+}
+
+void Lane::send_back(Postback& postback) {
+  CHECK(held_ > 0 && postback.spill_part == nullptr);
+  --held_;
+  postback.with_store = false;
   postback.receiver = postback.origin;
   environment_.courier->send(postback.origin_core, postback);
-}
-
-void Lane::read(ReadJob& job) {
-  job.latency_us.merge(counters_.latency_us);
-  if (reads_waiting_.size() + reads_running_ >= kLaneReadsMax || retiring_) {
-    job.ok = false;
-    job.error = "too many reads of this partner at once";
-    job.slice = job.slice_count - 1;
-    return_read(job);
-    return;
-  }
-  // Repeats counted so far are filed first, so that the statistics hold them.
-  if (duplicates_unfiled_ > 0 && !shedding_) {
-    job.filing_needed = filings_started_ + 1;
-    counts_due_ = true;
-    mark_dirty();
-  } else {
-    job.filing_needed = filings_started_;
-  }
-  reads_waiting_.push_back(&job);
-  start_reads();
-}
-
-void Lane::start_reads() {
-  while (!reads_waiting_.empty() && reads_waiting_.front()->filing_needed <= filings_done_) {
-    ReadJob& job = *reads_waiting_.front();
-    reads_waiting_.pop_front();
-    if (job.slice + 1 < job.slice_count) {
-      return_read(job);
-    } else {
-      ++reads_running_;
-      store_->read(job);
-    }
-  }
-}
-
-void Lane::read_done(StoreRead& read) {
-  --reads_running_;
-  return_read(static_cast<ReadJob&>(read));
-}
-
-void Lane::return_read(ReadJob& job) {
-  if (job.slice + 1 < job.slice_count) {
-    ++job.slice;
-    const uint32_t core = home_core(partner_.id, job.slice, environment_.courier->core_count());
-    job.receiver = (*environment_.receivers)[core].reads;
-    environment_.courier->send(core, job);
-  } else {
-    job.receiver = job.origin;
-    environment_.courier->send(job.origin_core, job);
-  }
 }
 
 void Lane::tick(uint64_t now_ns) {
@@ -422,7 +499,8 @@ void Lane::tick(uint64_t now_ns) {
     counts_due_ = true;
     mark_dirty();
   }
-  if (retiring_) mark_dirty();
+  watch_budget(now_ns);
+  if (retiring_ || !replays_waiting_.empty()) mark_dirty();
 }
 
 void Lane::warm_up() {
@@ -432,12 +510,15 @@ void Lane::warm_up() {
 void Lane::retire() {
   retiring_ = true;
   counts_due_ = true;
+  fail_replays();
+  update_away();
   mark_dirty();
 }
 
 void Lane::close_when_done() {
-  if (store_closing_ || held_ > 0 || !submitted_.empty()) return;
-  if (duplicates_unfiled_ > 0 && !shedding_) return;  // The next flush files them.
+  if (store_closing_ || held_ > 0 || !submitted_.empty() || !spill_.idle()) return;
+  if (!replays_waiting_.empty()) fail_replays();  // Halves of a batch that was refused.
+  if (duplicates_unfiled_ > 0 && health_ == LaneHealth::up) return;  // The next flush files them.
   for (ReadJob* job : reads_waiting_) job->filing_needed = 0;
   start_reads();
   store_closing_ = true;
@@ -458,6 +539,7 @@ void Lane::give_back(std::unique_ptr<Flight> flight) {
   flight->quarantined.clear();
   flight->duplicate_count = 0;
   flight->byte_count = 0;
+  flight->replay = nullptr;
   spare_.push_back(std::move(flight));
 }
 

@@ -2,12 +2,18 @@
 // a repeat and what must wait, and batches what is new into the partner's database. Everything here
 // is on one core and single-threaded.
 //
-// The life of an id: unseen → in flight (in the open batch or with the store; repeats wait with
-// it) → durable (in the dedupe set) or, when the database is away, unseen again.
+// The life of an id: unseen → in flight (in the open batch, with the store, or on its way into the
+// journal; repeats wait with it) → durable (in the dedupe set) or, when neither database nor
+// journal took it, unseen again.
+//
+// Health: up → suspect when the database has not answered within the budget, → down when the store
+// says so. From both, postbacks go to the journal (lane_journal.cc), or are answered 503 when there
+// is none. Back up, the drain replays the journal's records through this lane.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -17,9 +23,12 @@
 
 #include "base/histogram.h"
 #include "base/time.h"
+#include "ingest/backlog.h"
 #include "ingest/dedupe_set.h"
 #include "ingest/postback.h"
+#include "ingest/replay.h"
 #include "ingest/row_id.h"
+#include "ingest/spill.h"
 #include "io/courier.h"
 #include "postback/partner.h"
 #include "postback/store.h"
@@ -36,15 +45,22 @@ struct ReadJob : StoreRead {
   MessageReceiver* origin = nullptr;
   uint64_t exchange = 0;
   uint32_t connection = 0;
-  base::Histogram latency_us;  // Of all lanes visited.
-  uint64_t filing_needed = 0;  // The lane's own: see Lane::read().
+  base::Histogram latency_us;     // Of all lanes visited.
+  uint64_t journal_waiting = 0;   // Records of the partner in the journal, not in the database.
+  int64_t journal_oldest_us = 0;  // When the oldest of them was received; 0: none.
+  uint64_t filing_needed = 0;     // The lane's own: see Lane::read().
 };
 
-// Where the lanes of one core receive: postbacks and read jobs.
+// Where the lanes of one core receive: postbacks, read jobs and replayed batches.
 struct LaneReceivers {
   MessageReceiver* postbacks = nullptr;
   MessageReceiver* reads = nullptr;
+  MessageReceiver* replays = nullptr;
 };
+
+// Which lane of its partner an id belongs to: every copy goes to the same one, from whichever core
+// it comes. The same for the life of the process only.
+uint32_t slice_of(const Partner& partner, std::string_view conversion_id);
 
 // The core that is home to a lane.
 inline uint32_t home_core(int32_t partner_id, uint32_t slice, uint32_t core_count) {
@@ -53,10 +69,13 @@ inline uint32_t home_core(int32_t partner_id, uint32_t slice, uint32_t core_coun
 
 struct LaneCounters {
   uint64_t received = 0;
+  // What became of them, as far as it is known: received is their sum, plus what waits in this lane
+  // (held), plus what is in the journal.
   uint64_t stored = 0;
   uint64_t duplicate = 0;
   uint64_t quarantined = 0;
   uint64_t unavailable = 0;
+  std::array<uint64_t, kOutcomeCount> answers{};  // By Outcome.
   uint64_t batches = 0;
   uint64_t batches_failed = 0;
   base::Histogram batch_rows;
@@ -70,6 +89,11 @@ struct LaneEnvironment {
   DedupeSet* dedupe = nullptr;
   store::Services* services = nullptr;
   const base::Clock* clock = nullptr;
+  // The journal, and what it holds; both nullptr where there is none.
+  journal::Writer* journal = nullptr;
+  Backlog* backlog = nullptr;
+  size_t spill_bytes_max = 0;  // Of records that go to the journal together.
+  uint64_t budget_ns = 0;      // By when a postback is answered; see ACK_BUDGET_MS.
   // How a lane gets its store: store::make_store, or a fake in tests.
   std::function<base::Result<std::unique_ptr<Store>>(const store::StoreOptions&, StoreClient*)>
       make_store = store::make_store;
@@ -78,7 +102,15 @@ struct LaneEnvironment {
   std::vector<class Lane*>* dirty = nullptr;              // Lanes to flush at the end of the turn.
 };
 
-class Lane final : public StoreClient {
+enum class LaneHealth : uint8_t {
+  up,
+  suspect,   // Its database is late: until it has answered, new postbacks go to the journal.
+  down,      // Its database is away, or its schema is wrong.
+  draining,  // Up, and records of its partner in the journal are on their way into the database.
+};
+const char* lane_health_name(LaneHealth health);
+
+class Lane final : public StoreClient, SpillClient {
  public:
   // `scope`: never used by another lane of this core, past or present.
   Lane(const Partner& partner, uint32_t slice, uint32_t scope, const LaneEnvironment& environment);
@@ -89,6 +121,8 @@ class Lane final : public StoreClient {
   // Takes the job; it goes on to the lane of the next slice, or, from the last one with its result,
   // back to job.origin, through the courier.
   void read(ReadJob& job);
+  // Takes the batch; it goes back to its sender when the fate of every row is known.
+  void replay(ReplayBatch& batch);
   // End of turn: hands the store what it can take.
   void flush();
   void tick(uint64_t now_ns);
@@ -107,6 +141,8 @@ class Lane final : public StoreClient {
   StoreStatus store_status() const { return store_->status(); }
   const char* store_kind() const { return store_->kind(); }
   size_t held() const { return held_; }
+  LaneHealth health() const;
+  const PartnerBacklog* backlog() const { return backlog_; }  // nullptr: no journal.
 
   void batch_done(Batch& batch) override;
   void read_done(StoreRead& read) override;
@@ -119,12 +155,17 @@ class Lane final : public StoreClient {
     std::vector<Postback*> postbacks;
     std::vector<Postback*> quarantined_postbacks;
     size_t byte_count = 0;
+    uint64_t begun_ns = 0;          // When its oldest row came.
+    uint64_t submitted_ns = 0;      // When the store got it.
+    ReplayBatch* replay = nullptr;  // Its rows are records of the journal.
     size_t row_count() const { return postbacks.size() + quarantined_postbacks.size(); }
   };
 
   void add_conversion(Postback& postback);
+  void take(Postback& postback);
   void append(Flight* flight, Postback& postback);
   bool can_hold() const;
+  void set_health(LaneHealth health);
   void mark_dirty();
   bool is_worth_a_batch() const;
   void submit(std::unique_ptr<Flight> flight);
@@ -132,13 +173,39 @@ class Lane final : public StoreClient {
   void refused(std::unique_ptr<Flight> flight);
   void failed(Flight& flight);
   void quarantine_refused_row(std::unique_ptr<Flight> flight);
-  void fail_everything_waiting();
+  void clear_waiting();
   void count_duplicate();
+  void count_fate(Outcome outcome);
   void finish(Postback& postback, Outcome outcome);
   void finish_first(Postback& first, Outcome outcome);
+  void finish_waiters(Postback& first, Outcome outcome);
+  void send_back(Postback& postback);
   void start_reads();
   void return_read(ReadJob& job);
   void close_when_done();
+
+  // lane_journal.cc: the way into the journal, and back out of it.
+  void spilled(const std::vector<Postback*>& postbacks, const std::vector<int64_t>& forgotten,
+               bool durable) override;
+  void spill(Postback& postback);
+  void give_up(Postback& postback);
+  bool is_late(uint64_t now_ns) const;
+  void watch_budget(uint64_t now_ns);
+  void spill_submitted();
+  bool is_spilled(const Postback& postback) const;
+  void answer_early(Postback& postback, Outcome outcome);
+  void settle(Postback& postback, Outcome outcome);
+  void leave_to_journal(Postback& postback);
+  void strip_spilled(Flight* flight);
+  void update_away();
+  bool may_replay() const;
+  void submit_replays();
+  void replay_batch_done(const Flight& flight);
+  void finish_replayed(Postback& row, Outcome outcome);
+  void fail_replays();
+  void return_replay(ReplayBatch& batch, bool done);
+  bool add_replayed_rows(Flight* flight, ReplayBatch* batch);
+
   std::unique_ptr<Flight> take_flight();
   void give_back(std::unique_ptr<Flight> flight);
 
@@ -149,7 +216,7 @@ class Lane final : public StoreClient {
   const std::string url_;
   RowIds row_ids_;
   std::unique_ptr<Store> store_;
-  bool shedding_ = false;  // The store is down: 503 at once until it is up again.
+  LaneHealth health_ = LaneHealth::up;  // Never `draining`: see health().
   bool retiring_ = false;
   bool store_closing_ = false;
   bool store_closed_ = false;
@@ -159,7 +226,15 @@ class Lane final : public StoreClient {
   std::deque<std::unique_ptr<Flight>> waiting_;  // Full, or parts of refused batches; before open_.
   std::deque<std::unique_ptr<Flight>> submitted_;  // With the store, oldest first.
   std::vector<std::unique_ptr<Flight>> spare_;
-  size_t held_ = 0;  // Postbacks taken and not answered.
+  size_t held_ = 0;  // Postbacks taken and not sent back.
+
+  Spill spill_;
+  PartnerBacklog* backlog_ = nullptr;  // nullptr: no journal.
+  size_t spilled_with_store_ = 0;      // Postbacks that the store and the journal have.
+  bool away_ = false;                  // As told to the backlog.
+  std::deque<std::unique_ptr<Flight>> replays_waiting_;
+  size_t replays_in_flight_ = 0;  // In submitted_.
+  uint64_t replay_from_ns_ = 0;   // Beside live postbacks: not before.
 
   // Repeats not yet in the statistics; a filing is a batch that carries some.
   int64_t duplicates_unfiled_ = 0;

@@ -52,6 +52,18 @@ void LaneTable::ReadDoor::receive(Message& message) {
   table_->environment_.courier->send(job.origin_core, job);
 }
 
+void LaneTable::ReplayDoor::receive(Message& message) {
+  auto& batch = static_cast<ReplayBatch&>(message);
+  Lane* lane = table_->find(batch.partner_id, batch.slice);
+  if (lane != nullptr) {
+    lane->replay(batch);
+    return;
+  }
+  batch.done = false;
+  batch.receiver = batch.reply_receiver;
+  batch.reply_mailbox->post(batch);
+}
+
 void LaneTable::prepare(const partner::PartnerTable& table) {
   const io::Courier& courier = *environment_.courier;
   const bool warm = table.entries().size() <= kWarmPartnersMax;

@@ -22,7 +22,7 @@ class LaneTable {
   LaneTable(const LaneTable&) = delete;
   LaneTable& operator=(const LaneTable&) = delete;
 
-  LaneReceivers receivers() { return {&postback_door_, &read_door_}; }
+  LaneReceivers receivers() { return {&postback_door_, &read_door_, &replay_door_}; }
 
   // Makes the lanes that `table` wants here and this core lacks; replaces those whose database
   // changed. Called on every core before any core routes by `table`.
@@ -57,6 +57,15 @@ class LaneTable {
     LaneTable* table_;
   };
 
+  class ReplayDoor final : public MessageReceiver {
+   public:
+    explicit ReplayDoor(LaneTable* table) : table_(table) {}
+    void receive(Message& message) override;
+
+   private:
+    LaneTable* table_;
+  };
+
   static uint64_t key_of(int32_t partner_id, uint32_t slice) {
     return (uint64_t{static_cast<uint32_t>(partner_id)} << 32) | slice;
   }
@@ -65,6 +74,7 @@ class LaneTable {
 
   PostbackDoor postback_door_{this};
   ReadDoor read_door_{this};
+  ReplayDoor replay_door_{this};
   LaneEnvironment environment_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Lane>> lanes_;
   std::vector<std::unique_ptr<Lane>> retiring_;

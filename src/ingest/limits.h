@@ -23,6 +23,28 @@ constexpr size_t kBatchRowsPipelined = 256;
 static_assert(kBatchRowsPipelined <= kBatchRowsMax);
 static_assert(kLanePostbacksMax >= 4 * kBatchRowsMax);
 
+// Records that go to the journal together: one frame holds several such parts.
+constexpr size_t kSpillBytesMax = 4 * 1024 * 1024;
+
+// Rows of one partner that were journaled because their database was late, and that the database
+// has confirmed since: they are remembered until the drain has passed their records. At the bound
+// a batch that is late is waited for, not journaled.
+constexpr size_t kSettledRowsMax = 64 * 1024;
+
+// A postback is moved to the journal when this share of its budget (ACK_BUDGET_MS) is over: what is
+// left is for the disk, and for the tick that looks only every 50 ms.
+constexpr uint64_t kBudgetPartNumerator = 3;
+constexpr uint64_t kBudgetPartDenominator = 4;
+
+// A replayed batch. Beside live postbacks one at a time is with the store, and after each one the
+// lane pauses for as long as it took: live batches get at least half of the database's time.
+// Without them the next one is sent while the database works on the one before.
+constexpr size_t kReplayRowsMax = 1000;
+constexpr size_t kReplayBytesMax = 4 * 1024 * 1024;
+constexpr size_t kReplaysInFlightMax = 2;
+// What the drain has read and not seen stored yet, over all partners.
+constexpr size_t kReplayBatchesMax = 64;
+
 // Reads of one lane that wait or run.
 constexpr size_t kLaneReadsMax = 64;
 

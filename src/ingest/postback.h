@@ -16,9 +16,39 @@ namespace postback::ingest {
 enum class Outcome : uint8_t {
   pending,
   success,      // Its row is durable.
+  accepted,     // Its record in the journal is durable; the database gets it later.
   duplicate,    // A row of the same id is durable.
-  quarantined,  // Its quarantine row is durable; conversion.reason says why.
+  quarantined,  // Its quarantine row (or record) is durable; conversion.reason says why.
   unavailable,  // Not known to be durable; the sender may try again.
+};
+constexpr size_t kOutcomeCount = 6;
+
+constexpr const char* outcome_name(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::pending:
+      return "pending";
+    case Outcome::success:
+      return "success";
+    case Outcome::accepted:
+      return "accepted";
+    case Outcome::duplicate:
+      return "duplicate";
+    case Outcome::quarantined:
+      return "quarantined";
+    case Outcome::unavailable:
+      return "unavailable";
+  }
+  return "pending";
+}
+
+struct Postback;
+struct ReplayBatch;
+
+// Sent ahead of a postback that is answered while its store still works on it: the answer goes out
+// now, the postback itself follows when the store is done with it.
+struct EarlyAnswer : Message {
+  Postback* postback = nullptr;
+  Outcome outcome = Outcome::pending;
 };
 
 struct Postback : Message {
@@ -26,16 +56,24 @@ struct Postback : Message {
   Outcome outcome = Outcome::pending;
   uint32_t slice = 0;  // Which lane of its partner.
   uint32_t origin_core = 0;
-  MessageReceiver* origin = nullptr;  // On origin_core: receives the answered postback.
-  uint64_t started_ns = 0;            // Monotonic, when the request was complete.
+  MessageReceiver* origin = nullptr;        // On origin_core: receives the answered postback.
+  MessageReceiver* origin_early = nullptr;  // Likewise, its `early`.
+  uint64_t started_ns = 0;                  // Monotonic, when the request was complete.
   // The origin's own: which exchange waits, and the partner as it was when the call came (kept
   // alive by the partner table that `table_use` stands for).
   uint64_t exchange = 0;
   uint32_t connection = 0;
   const partner::PartnerEntry* partner = nullptr;
   void* table_use = nullptr;
-  // The lane's own: repeats that wait for this first copy, newest first.
-  Postback* waiters = nullptr;
+  // The lane's own.
+  Postback* waiters = nullptr;    // Repeats that wait for this first copy, newest first.
+  ReplayBatch* replay = nullptr;  // Not a call: a record of the journal on its way back.
+  void* spill_part = nullptr;     // On its way into the journal: the part, and the place in it.
+  uint32_t spill_index = 0;
+  bool with_store = false;  // In a batch that the store works on.
+  bool journaled = false;   // Its record is durable.
+  bool answered = false;    // By `early`.
+  EarlyAnswer early;
 };
 
 // Postbacks of one core, reused. Grows on demand up to its bound; thread: the core's.
@@ -59,6 +97,8 @@ class PostbackPool {
     postback->conversion.clear();
     postback->outcome = Outcome::pending;
     postback->waiters = nullptr;
+    postback->journaled = false;
+    postback->answered = false;
     postback->partner = nullptr;
     postback->table_use = nullptr;
     free_.push_back(postback);

@@ -1,5 +1,7 @@
 #include "server/answers.h"
 
+#include <algorithm>
+
 #include "base/json_writer.h"
 #include "base/time.h"
 
@@ -112,9 +114,12 @@ void append_error(std::string* out, std::string_view code, std::string_view mess
   out->push_back('}');
 }
 
-void append_success(std::string* out, const Partner& partner, const Conversion& conversion,
-                    uint64_t processing_time_us) {
-  out->append("{\"status\":\"success\",\"partner\":{");
+namespace {
+
+void append_taken(std::string* out, std::string_view head, std::string_view tail,
+                  const Partner& partner, const Conversion& conversion,
+                  uint64_t processing_time_us) {
+  out->append(head);
   append_text_member(out, "code", partner.partner_code);
   out->push_back(',');
   append_text_member(out, "name", partner.partner_name);
@@ -134,7 +139,24 @@ void append_success(std::string* out, const Partner& partner, const Conversion& 
   }
   out->append("},\"processing_time_ms\":");
   append_milliseconds(out, processing_time_us);
-  out->append(",\"message\":\"Conversion processed successfully\"}");
+  out->append(tail);
+}
+
+}  // namespace
+
+void append_success(std::string* out, const Partner& partner, const Conversion& conversion,
+                    uint64_t processing_time_us) {
+  append_taken(out, "{\"status\":\"success\",\"partner\":{",
+               ",\"message\":\"Conversion processed successfully\"}", partner, conversion,
+               processing_time_us);
+}
+
+void append_accepted(std::string* out, const Partner& partner, const Conversion& conversion,
+                     uint64_t processing_time_us) {
+  append_taken(out, "{\"status\":\"accepted\",\"partner\":{",
+               ",\"message\":\"Conversion accepted; it is stored as soon as the database is "
+               "back\"}",
+               partner, conversion, processing_time_us);
 }
 
 void append_duplicate(std::string* out, const Partner& partner, const Conversion& conversion) {
@@ -156,7 +178,7 @@ void append_quarantined(std::string* out, const Partner& partner, const Conversi
 }
 
 void append_stats(std::string* out, const Partner& partner, int64_t hours,
-                  const ingest::ReadJob& job) {
+                  const ingest::ReadJob& job, int64_t now_us) {
   const StoreStats& stats = job.stats;
   append_partner_head(out, partner);
   out->append(",\"stats\":{\"hours\":");
@@ -178,6 +200,13 @@ void append_stats(std::string* out, const Partner& partner, int64_t hours,
   append_milliseconds(out, job.latency_us.quantile(0.5));
   out->append(",\"p99_ms\":");
   append_milliseconds(out, job.latency_us.quantile(0.99));
+  // What was accepted and is not among the counts above yet.
+  out->append(",\"journal_waiting\":");
+  append_integer(out, static_cast<int64_t>(job.journal_waiting));
+  out->append(",\"journal_oldest_s\":");
+  append_integer(out, job.journal_oldest_us == 0
+                          ? 0
+                          : std::max<int64_t>(0, now_us - job.journal_oldest_us) / 1'000'000);
   out->append("}}");
 }
 

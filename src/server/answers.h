@@ -18,12 +18,15 @@ void append_error(std::string* out, std::string_view code, std::string_view mess
 
 void append_success(std::string* out, const Partner& partner, const Conversion& conversion,
                     uint64_t processing_time_us);
+// The same with "accepted": durable in the journal, and stored when the database is back.
+void append_accepted(std::string* out, const Partner& partner, const Conversion& conversion,
+                     uint64_t processing_time_us);
 void append_duplicate(std::string* out, const Partner& partner, const Conversion& conversion);
 // For partners with on_invalid=accept: 200 "quarantined" with the reason an error would carry.
 void append_quarantined(std::string* out, const Partner& partner, const Conversion& conversion);
 
 void append_stats(std::string* out, const Partner& partner, int64_t hours,
-                  const ingest::ReadJob& job);
+                  const ingest::ReadJob& job, int64_t now_us);
 void append_conversions(std::string* out, const Partner& partner, const ingest::ReadJob& job);
 
 // "1.25": milliseconds with two or, below one, three decimals.

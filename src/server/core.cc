@@ -34,6 +34,10 @@ void Core::publish() {
   environment.dedupe = dedupe_.get();
   environment.services = shared_->services;
   environment.clock = shared_->clock;
+  environment.journal = shared_->journal->writer();
+  environment.backlog = shared_->journal->backlog();
+  environment.spill_bytes_max = shared_->journal->spill_bytes_max();
+  environment.budget_ns = static_cast<uint64_t>(shared_->settings->ack_budget_ms) * kMillisecondNs;
   environment.writer_base = shared_->writer_base;
   environment.receivers = &shared_->lanes;
   lanes_ = std::make_unique<ingest::LaneTable>(environment);
@@ -234,6 +238,8 @@ CoreReport Core::report() const {
     lane_report.store = lane.store_status();
     lane_report.counters = lane.counters();
     lane_report.held = lane.held();
+    lane_report.health = lane.health();
+    lane_report.backlog = lane.backlog();
     report.lanes.push_back(std::move(lane_report));
   });
   return report;
@@ -243,6 +249,7 @@ void Core::finish_survey(const Survey& survey) {
   ProcessReport process;
   process.settings = shared_->settings;
   process.registry = shared_->registry->status();
+  process.journal = shared_->journal->report();
   process.partners = tables_.current();
   process.started_at_us = shared_->started_at_us;
   process.now_us = shared_->clock->wall_us();

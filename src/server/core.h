@@ -18,6 +18,7 @@
 #include "partner/registry.h"
 #include "postback/loop.h"
 #include "server/connections.h"
+#include "server/journal_service.h"
 #include "server/postback_handler.h"
 #include "server/read_handler.h"
 #include "server/router.h"
@@ -45,6 +46,7 @@ struct CoreShared {
   const base::Clock* clock = nullptr;
   store::Services* services = nullptr;
   const partner::Registry* registry = nullptr;
+  JournalService* journal = nullptr;
   int64_t started_at_us = 0;
   int64_t writer_base = 0;
   std::vector<io::Mailbox*> mailboxes;       // By core.
@@ -52,7 +54,7 @@ struct CoreShared {
   std::vector<MessageReceiver*> surveys;     // By core.
   std::vector<MessageReceiver*> tables;      // By core.
   std::vector<MessageReceiver*> stops;       // By core.
-  std::function<void()> routed;  // Called when all cores route by a new partner table.
+  std::function<void()> routed;              // Called when all cores route by a new partner table.
   std::function<void()> drained;             // Called once per core, on its thread.
 };
 

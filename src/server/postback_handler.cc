@@ -1,7 +1,5 @@
 #include "server/postback_handler.h"
 
-#include <absl/hash/hash.h>
-
 #include "base/check.h"
 #include "base/log.h"
 #include "server/answers.h"
@@ -10,30 +8,8 @@ namespace postback::server {
 namespace {
 
 using ingest::Outcome;
+using ingest::outcome_name;
 using ingest::Postback;
-
-const char* outcome_name(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::pending:
-      return "pending";
-    case Outcome::success:
-      return "success";
-    case Outcome::duplicate:
-      return "duplicate";
-    case Outcome::quarantined:
-      return "quarantined";
-    case Outcome::unavailable:
-      return "unavailable";
-  }
-  return "pending";
-}
-
-// Every copy of an id goes to the same lane, from whichever core it comes.
-uint32_t slice_of(const Partner& partner, const Conversion& conversion) {
-  if (partner.lanes <= 1) return 0;
-  const size_t hash = absl::HashOf(conversion.text(Field::conversion_id));
-  return static_cast<uint32_t>(hash % static_cast<uint32_t>(partner.lanes));
-}
 
 }  // namespace
 
@@ -66,7 +42,9 @@ void PostbackHandler::handle(const ExchangeId& id, const http::Request& request,
   postback->exchange = id.exchange;
   postback->origin_core = environment_.courier->own_core();
   postback->origin = this;
-  postback->slice = slice_of(partner.partner, postback->conversion);
+  postback->origin_early = &early_door_;
+  postback->slice =
+      ingest::slice_of(partner.partner, postback->conversion.text(Field::conversion_id));
   if (partner.partner.enable_logging && base::log_enabled(base::LogLevel::debug)) {
     log_steps(*postback, request.target);
   }
@@ -78,23 +56,31 @@ void PostbackHandler::handle(const ExchangeId& id, const http::Request& request,
 
 void PostbackHandler::receive(Message& message) {
   auto& postback = static_cast<Postback&>(message);
-  answer(postback);
+  if (!postback.answered) answer(postback, postback.outcome);
   environment_.tables->release(static_cast<TableUses::Use*>(postback.table_use));
   pool_.give_back(&postback);
 }
 
-void PostbackHandler::answer(const Postback& postback) {
+void PostbackHandler::EarlyDoor::receive(Message& message) {
+  const auto& early = static_cast<const ingest::EarlyAnswer&>(message);
+  handler_->answer(*early.postback, early.outcome);
+}
+
+void PostbackHandler::answer(const Postback& postback, Outcome outcome) {
   const Partner& partner = postback.partner->partner;
   const Conversion& conversion = postback.conversion;
   const uint64_t time_us = (environment_.clock->monotonic_ns() - postback.started_ns) / 1000;
   body_.clear();
   Answer answer;
-  switch (postback.outcome) {
+  switch (outcome) {
     case Outcome::pending:
       CHECK(false);
       break;
     case Outcome::success:
       append_success(&body_, partner, conversion, time_us);
+      break;
+    case Outcome::accepted:
+      append_accepted(&body_, partner, conversion, time_us);
       break;
     case Outcome::duplicate:
       append_duplicate(&body_, partner, conversion);
@@ -117,7 +103,7 @@ void PostbackHandler::answer(const Postback& postback) {
   }
   answer.body = body_;
   environment_.connections->answer({postback.connection, postback.exchange}, answer);
-  log_outcome(postback, time_us);
+  log_outcome(postback, outcome, time_us);
 }
 
 // The step log is for finding out why a partner's calls are not understood; it shows values as they
@@ -140,7 +126,7 @@ void PostbackHandler::log_steps(const Postback& postback, std::string_view targe
   }
 }
 
-void PostbackHandler::log_outcome(const Postback& postback, uint64_t time_us) {
+void PostbackHandler::log_outcome(const Postback& postback, Outcome outcome, uint64_t time_us) {
   const Partner& partner = postback.partner->partner;
   const Conversion& conversion = postback.conversion;
   const bool steps = partner.enable_logging && base::log_enabled(base::LogLevel::debug);
@@ -150,23 +136,26 @@ void PostbackHandler::log_outcome(const Postback& postback, uint64_t time_us) {
   const std::string id(conversion.text(Field::conversion_id));
   if (!steps) {
     LOG_INFO("postback", "partner=" + partner.partner_name + " conversion_id=" +
-                             base::masked_id(id) + " outcome=" + outcome_name(postback.outcome) +
+                             base::masked_id(id) + " outcome=" + outcome_name(outcome) +
                              " ip=" + base::masked_ip(conversion.text(Field::request_ip)) +
                              " time=" + time + "ms");
     return;
   }
   const std::string prefix =
       "endpoint=" + partner.endpoint_path + " partner=" + partner.partner_name + " ";
-  if (postback.outcome == Outcome::unavailable) {
+  if (outcome == Outcome::unavailable) {
     LOG_DEBUG("postback", prefix + "not stored: the database is not available");
-  } else if (postback.outcome != Outcome::quarantined) {
+  } else if (outcome == Outcome::accepted) {
+    LOG_DEBUG("postback", prefix + "in the journal as row id=" + std::to_string(conversion.id) +
+                              ": the database is not available");
+  } else if (outcome != Outcome::quarantined) {
     // What goes to the quarantine is kept each time it comes.
-    LOG_DEBUG("postback", prefix + "duplicate check: " +
-                              (postback.outcome == Outcome::duplicate ? "duplicate" : "new"));
+    LOG_DEBUG("postback",
+              prefix + "duplicate check: " + (outcome == Outcome::duplicate ? "duplicate" : "new"));
   }
-  if (postback.outcome == Outcome::success || postback.outcome == Outcome::quarantined) {
+  if (outcome == Outcome::success || outcome == Outcome::quarantined) {
     LOG_DEBUG("postback", prefix + "stored row id=" + std::to_string(conversion.id) + " as " +
-                              outcome_name(postback.outcome));
+                              outcome_name(outcome));
   }
   LOG_DEBUG("postback",
             "partner=" + partner.partner_name + " conversion_id=" + id + " time=" + time + "ms");

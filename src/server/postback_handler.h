@@ -36,15 +36,28 @@ class PostbackHandler final : public MessageReceiver {
   // The lane's answer.
   void receive(Message& message) override;
 
+  // Answers of postbacks that their store still works on.
+  MessageReceiver* early() { return &early_door_; }
+
   bool idle() const { return pool_.in_use() == 0; }
   size_t in_use() const { return pool_.in_use(); }
 
  private:
-  void answer(const ingest::Postback& postback);
+  class EarlyDoor final : public MessageReceiver {
+   public:
+    explicit EarlyDoor(PostbackHandler* handler) : handler_(handler) {}
+    void receive(Message& message) override;
+
+   private:
+    PostbackHandler* handler_;
+  };
+
+  void answer(const ingest::Postback& postback, ingest::Outcome outcome);
   void log_steps(const ingest::Postback& postback, std::string_view target);
-  void log_outcome(const ingest::Postback& postback, uint64_t time_us);
+  void log_outcome(const ingest::Postback& postback, ingest::Outcome outcome, uint64_t time_us);
 
   const Environment environment_;
+  EarlyDoor early_door_{this};
   ingest::PostbackPool pool_{ingest::kCorePostbacksMax};
   conversion::Reader reader_;
   std::string body_;  // Scratch for answers.

@@ -103,11 +103,16 @@ void ReadHandler::receive(Message& message) {
   Answer answer;
   if (!job->ok) {
     LOG_WARNING("read", "partner=" + partner.partner_code + " read failed: " + job->error);
-    append_error(&body_, "database_unavailable", "the database cannot be read now; try again");
+    std::string message = "the database cannot be read now; try again";
+    if (job->journal_waiting > 0) {
+      message += " (" + std::to_string(job->journal_waiting) +
+                 " accepted postbacks wait for it in the journal)";
+    }
+    append_error(&body_, "database_unavailable", message);
     answer.status = 503;
     answer.retry_after_s = kRetryAfterS;
   } else if (job->kind == StoreRead::Kind::stats) {
-    append_stats(&body_, partner, job->hours, *job);
+    append_stats(&body_, partner, job->hours, *job, environment_.clock->wall_us());
   } else {
     append_conversions(&body_, partner, *job);
   }

@@ -37,6 +37,7 @@ struct Server::Impl {
   std::vector<int> listeners;
   int port = 0;
   CoreShared shared;
+  JournalService journal;
   std::unique_ptr<partner::Registry> registry;
   std::vector<std::thread> threads;
   std::unique_ptr<std::barrier<>> barrier;  // Of the cores' threads.
@@ -68,7 +69,15 @@ base::Status Server::start() {
       impl.settings, [&impl](std::shared_ptr<const partner::PartnerTable> table) {
         impl.publish(std::move(table));
       });
+  // Before anything is served: what an earlier process acknowledged is known, and kept.
+  if (base::Status status = impl.journal.open(impl.settings, &base::system_clock()); !status.ok()) {
+    return status;
+  }
   if (base::Status status = impl.start_cores(core_count); !status.ok()) return status;
+  if (base::Status status = impl.journal.start_drain(impl.shared.mailboxes, &impl.shared.lanes);
+      !status.ok()) {
+    return status;
+  }
   if (base::Status status = impl.registry->start(); !status.ok()) return status;
   // Who reads that the server listens may call at once: its partners are known by then, unless the
   // control database is away.
@@ -104,6 +113,7 @@ base::Status Server::Impl::start_cores(int core_count) {
   shared.clock = &base::system_clock();
   shared.services = services.get();
   shared.registry = registry.get();
+  shared.journal = &journal;
   shared.started_at_us = shared.clock->wall_us();
   // Names this process among all writers of a database.
   const uint64_t bits = (uint64_t{random()} << 32) | random();
@@ -185,6 +195,7 @@ void Server::Impl::join() {
 // On the registry's thread.
 void Server::Impl::publish(std::shared_ptr<const partner::PartnerTable> table) {
   if (stopping) return;
+  journal.set_table(table);
   auto* update = new TableUpdate;  // Freed by the core that ends the second lap.
   update->table = std::move(table);
   update->receiver = shared.tables[0];
@@ -203,8 +214,10 @@ void Server::Impl::send_stop(bool close_lanes) {
 bool Server::stop() {
   Impl& impl = *impl_;
   impl.stopping = true;
+  impl.journal.stop_drain();
   impl.send_stop(false);
   if (!impl.wait_for_all(&Impl::drained_count, kDrainLimitNs + kSecondNs)) return false;
+  impl.journal.join_drain();
   impl.send_stop(true);
   if (!impl.wait_for_all(&Impl::ended_count, kCloseLimitNs)) return false;
   impl.join();
@@ -212,6 +225,7 @@ bool Server::stop() {
   impl.registry.reset();
   impl.services.reset();
   impl.cores.clear();
+  impl.journal.close();
   return true;
 }
 

@@ -72,19 +72,44 @@ void append_control_database(JsonObject* object, std::string* out, const Process
   control.end();
 }
 
+int64_t age_s(int64_t time_us, const ProcessReport& process) {
+  return time_us == 0 ? 0 : std::max<int64_t>(0, process.now_us - time_us) / 1'000'000;
+}
+
+void append_journal(JsonObject* object, std::string* out, const ProcessReport& process) {
+  const JournalReport& report = process.journal;
+  object->name("journal");
+  JsonObject journal(out);
+  journal.text("state", report.state);
+  journal.text("reason", report.reason);
+  if (report.is_on) {
+    if (!report.error.empty()) journal.text("error", report.error);
+    journal.boolean("damaged", report.damaged);
+    journal.integer("waiting", static_cast<int64_t>(report.waiting));
+    journal.integer("oldest_s", age_s(report.oldest_us, process));
+  }
+  journal.end();
+}
+
 }  // namespace
 
 void append_health(std::string* out, const Survey& survey, const ProcessReport& process) {
   const std::vector<const LaneReport*> lanes = all_lanes(survey);
-  const bool degraded =
-      !process.registry.up || std::any_of(lanes.begin(), lanes.end(), [](const LaneReport* lane) {
-        return is_bad(lane->store.state);
-      });
+  const JournalReport& journal = process.journal;
+  const bool away = std::any_of(lanes.begin(), lanes.end(), [](const LaneReport* lane) {
+    return is_bad(lane->store.state) || lane->health == ingest::LaneHealth::suspect;
+  });
+  const bool journal_bad = journal.state == "refusing" || journal.state == "failed";
   JsonObject health(out);
+  const bool degraded = !process.registry.up || away || journal_bad || journal.damaged;
   health.text("status", degraded ? "degraded" : "healthy");
+  // Every postback of a known partner is taken: by its database, or by the journal.
+  const bool has_journal = journal.is_on && !journal_bad;
+  health.boolean("ready", process.partners != nullptr && (has_journal || !away) && !journal_bad);
   health.text("version", POSTBACK_VERSION);
   health.integer("uptime_s", (process.now_us - process.started_at_us) / 1'000'000);
   append_control_database(&health, out, process);
+  append_journal(&health, out, process);
   health.name("databases");
   out->push_back('[');
   bool first = true;
@@ -96,8 +121,13 @@ void append_health(std::string* out, const Survey& survey, const ProcessReport& 
     if (lane->slice > 0) database.integer("lane", lane->slice);
     database.text("kind", lane->store_kind);
     database.text("state", store_state_name(lane->store.state));
+    database.text("health", ingest::lane_health_name(lane->health));
     if (!lane->store.error.empty()) database.text("error", lane->store.error);
     database.integer("waiting", static_cast<int64_t>(lane->held));
+    if (lane->backlog != nullptr && lane->slice == 0) {
+      database.integer("journal_waiting", static_cast<int64_t>(lane->backlog->waiting()));
+      database.integer("journal_oldest_s", age_s(lane->backlog->oldest_us(), process));
+    }
     database.end();
   }
   out->push_back(']');
@@ -117,6 +147,7 @@ void append_info(std::string* out, const Survey& survey, const ProcessReport& pr
   loop.integer("cores", static_cast<int64_t>(survey.cores.size()));
   loop.end();
   append_control_database(&info, out, process);
+  append_journal(&info, out, process);
   info.name("partners");
   out->push_back('[');
   bool first = true;
@@ -208,18 +239,59 @@ void append_histogram(std::string* out, std::string_view name, const LaneReport&
   append_lane_sample(out, std::string(name) + "_count", lane, "", histogram.count());
 }
 
+// What the drain has counted is the partner's: it is told with the first of its lanes.
+const ingest::PartnerBacklog* backlog(const LaneReport& lane) {
+  static const ingest::PartnerBacklog kNone;
+  return lane.backlog == nullptr || lane.slice > 0 ? &kNone : lane.backlog;
+}
+
+// What became of the postbacks. At rest, by partner:
+// received + recovered = stored + duplicate + quarantined + unavailable + journaled.
+void append_fates(std::string* out, const std::vector<const LaneReport*>& lanes) {
+  struct Fate {
+    const char* name;
+    const char* type;
+    const char* help;
+    uint64_t (*value_of)(const LaneReport&);
+  };
+  const Fate fates[] = {
+      {"postback_recovered_total", "counter", "Records that the start found in the journal.",
+       [](const LaneReport& lane) { return backlog(lane)->recovered(); }},
+      {"postback_stored_total", "counter", "Conversions stored, drained ones included.",
+       [](const LaneReport& lane) {
+         return lane.counters.stored + backlog(lane)->drained().stored.load();
+       }},
+      {"postback_duplicate_total", "counter", "Repeats, drained ones included.",
+       [](const LaneReport& lane) {
+         return lane.counters.duplicate + backlog(lane)->drained().duplicate.load();
+       }},
+      {"postback_quarantined_total", "counter", "Quarantine rows, drained ones included.",
+       [](const LaneReport& lane) {
+         return lane.counters.quarantined + backlog(lane)->drained().quarantined.load();
+       }},
+      {"postback_unavailable_total", "counter", "Postbacks that nothing could take: 503.",
+       [](const LaneReport& lane) { return lane.counters.unavailable; }},
+      {"postback_journaled", "gauge", "Acknowledged, in the journal, not in the database yet.",
+       [](const LaneReport& lane) { return backlog(lane)->waiting(); }},
+  };
+  for (const Fate& fate : fates) {
+    append_metric_head(out, fate.name, fate.type, fate.help);
+    for (const LaneReport* lane : lanes) {
+      append_lane_sample(out, fate.name, *lane, "", fate.value_of(*lane));
+    }
+  }
+}
+
 void append_lane_metrics(std::string* out, const std::vector<const LaneReport*>& lanes) {
   append_metric_head(out, "postback_requests_total", "counter",
                      "Postbacks by partner and outcome.");
   for (const LaneReport* lane : lanes) {
-    const ingest::LaneCounters& counters = lane->counters;
-    const std::pair<const char*, uint64_t> outcomes[] = {{"success", counters.stored},
-                                                         {"duplicate", counters.duplicate},
-                                                         {"quarantined", counters.quarantined},
-                                                         {"unavailable", counters.unavailable}};
-    for (const auto& [outcome, count] : outcomes) {
+    using ingest::Outcome;
+    for (const Outcome outcome : {Outcome::success, Outcome::accepted, Outcome::duplicate,
+                                  Outcome::quarantined, Outcome::unavailable}) {
       append_lane_sample(out, "postback_requests_total", *lane,
-                         std::string(",outcome=\"") + outcome + "\"", count);
+                         std::string(",outcome=\"") + ingest::outcome_name(outcome) + "\"",
+                         lane->counters.answers[static_cast<size_t>(outcome)]);
     }
   }
   const auto each = [&](std::string_view name, std::string_view type, std::string_view help,
@@ -229,6 +301,7 @@ void append_lane_metrics(std::string* out, const std::vector<const LaneReport*>&
   };
   each("postback_received_total", "counter", "Postbacks that reached their lane.",
        [](const LaneReport& lane) { return lane.counters.received; });
+  append_fates(out, lanes);
   each("postback_waiting", "gauge", "Postbacks waiting for their database.",
        [](const LaneReport& lane) { return lane.held; });
   each("postback_batches_total", "counter", "Batches given to the database.",
@@ -239,6 +312,10 @@ void append_lane_metrics(std::string* out, const std::vector<const LaneReport*>&
        [](const LaneReport& lane) { return lane.store.batches_in_flight; });
   each("postback_database_connections", "gauge", "Connections to the partner's database.",
        [](const LaneReport& lane) { return lane.store.connections; });
+  each("postback_lane_suspect", "gauge", "1: the database is late; postbacks go to the journal.",
+       [](const LaneReport& lane) {
+         return lane.health == ingest::LaneHealth::suspect ? uint64_t{1} : uint64_t{0};
+       });
   each("postback_database_up", "gauge", "0: the last attempt to reach the database failed.",
        [](const LaneReport& lane) { return is_bad(lane.store.state) ? 0 : 1; });
   append_metric_head(out, "postback_latency_seconds", "histogram",
@@ -295,6 +372,28 @@ void append_connection_metrics(std::string* out, const Survey& survey) {
   one("postback_dedupe_bytes", "gauge", "Memory of the dedupe sets.", dedupe_bytes);
 }
 
+void append_journal_metrics(std::string* out, const ProcessReport& process) {
+  const JournalReport& journal = process.journal;
+  const auto one = [&](std::string_view name, std::string_view type, std::string_view help,
+                       int64_t value) {
+    append_metric_head(out, name, type, help);
+    append_sample(out, name, value);
+  };
+  one("journal_up", "gauge", "1: the journal takes postbacks when a database is away.",
+      journal.state == "ready" || journal.state == "preparing" ? 1 : 0);
+  if (!journal.is_on) return;
+  one("journal_waiting", "gauge", "Records of all partners that are not in their database yet.",
+      static_cast<int64_t>(journal.waiting));
+  one("journal_oldest_seconds", "gauge", "Age of the oldest of them.",
+      age_s(journal.oldest_us, process));
+  one("journal_segments", "gauge", "Segments that wait to be drained, the current one not counted.",
+      static_cast<int64_t>(journal.segments));
+  one("journal_failed_frames_total", "counter", "Writes that did not become durable.",
+      static_cast<int64_t>(journal.failed_frames));
+  one("journal_damaged", "gauge", "1: acknowledged records were found to be lost at the start.",
+      journal.damaged ? 1 : 0);
+}
+
 int64_t resident_bytes() {
   // /proc/self/statm: sizes in pages; the second is what is resident (proc(5)).
   std::FILE* file = std::fopen("/proc/self/statm", "re");
@@ -315,6 +414,7 @@ void append_metrics(std::string* out, const Survey& survey, const ProcessReport&
   out->append("\"} 1\n");
   append_lane_metrics(out, all_lanes(survey));
   append_connection_metrics(out, survey);
+  append_journal_metrics(out, process);
   append_metric_head(out, "postback_control_database_up", "gauge",
                      "0: the control database cannot be read.");
   append_sample(out, "postback_control_database_up", process.registry.up ? 1 : 0);

@@ -13,6 +13,7 @@
 #include "partner/registry.h"
 #include "postback/message.h"
 #include "server/connections.h"
+#include "server/journal_service.h"
 
 namespace postback::server {
 
@@ -26,6 +27,8 @@ struct LaneReport {
   StoreStatus store;
   ingest::LaneCounters counters;
   size_t held = 0;
+  ingest::LaneHealth health = ingest::LaneHealth::up;
+  const ingest::PartnerBacklog* backlog = nullptr;  // Of its partner; nullptr: no journal.
 };
 
 struct CoreReport {
@@ -53,6 +56,7 @@ struct Survey : Message {
 struct ProcessReport {
   const base::Settings* settings = nullptr;
   partner::RegistryStatus registry;
+  JournalReport journal;
   const partner::PartnerTable* partners = nullptr;  // nullptr: not known yet.
   int64_t started_at_us = 0;
   int64_t now_us = 0;

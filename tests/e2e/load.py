@@ -21,7 +21,7 @@ class Account:
     """Of one load generator. Each list is appended to by several threads."""
 
     def __init__(self):
-        self.acked = []    # Ids that got 200 success or duplicate.
+        self.acked = []    # Ids that got 200 success, accepted or duplicate.
         self.refused = []  # (id, status) of other answers.
         self.errors = []   # (id, error) of those without an answer.
         self.slowest_s = 0.0
@@ -91,7 +91,7 @@ class Load:
             self.stopping.wait(0.01)
             return None, False
         self.account.slowest_s = max(self.account.slowest_s, time.monotonic() - started)
-        if answer.status == 200 and answer.json["status"] in ("success", "duplicate"):
+        if answer.status == 200 and answer.json["status"] in ("success", "accepted", "duplicate"):
             self.account.acked.append(conversion_id)
         else:
             self.account.refused.append((conversion_id, answer.status))

@@ -24,6 +24,8 @@ DAY = datetime.datetime(2025, 1, 15, tzinfo=datetime.timezone.utc)
 
 @over(stores=STORES, short=True)
 class DocumentedCalls(Suite):
+    settings = {"JOURNAL": "auto", "ACK_BUDGET_MS": 1500}
+
     """One story, in the order of the method names, as a newcomer would type it."""
 
     def curl(self, name):

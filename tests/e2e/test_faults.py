@@ -5,6 +5,7 @@ The oracle is the same everywhere: what got 200 is in the database, once.
 
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import time
@@ -15,17 +16,29 @@ from load import Load
 
 
 class FaultSuite(Suite):
+    settings = {"JOURNAL": "auto"}
+
     def assert_all_stored(self, acked, name="rector_db"):
+        if self.server.process.poll() is not None:
+            self.server.start()  # What it acknowledged may be in its journal.
+        wait_until(self.is_drained, 60 * SLOWNESS, "the journal is drained")
         rows = self.database(name).rows("SELECT conversion_id FROM partner_conversions")
         stored = [row["conversion_id"] for row in rows]
         self.assertEqual(len(stored), len(set(stored)), "an id is stored twice")
         lost = set(acked) - set(stored)
         self.assertEqual(lost, set(), f"{len(lost)} of {len(acked)} acknowledged ids are lost")
 
+    def is_drained(self):
+        return self.server.get("/health").json["journal"].get("waiting", 0) == 0
+
 
 @over(weight=10)
 class DatabaseAway(FaultSuite):
-    """Rector's rows go to a PostgreSQL of its own; Involve Asia's to SQLite, like the registry."""
+    """Rector's rows go to a PostgreSQL of its own; Involve Asia's to SQLite, like the registry.
+    There is no journal: what the database cannot take is refused."""
+
+    settings = {"JOURNAL": "off"}
+    journal = False
 
     @classmethod
     def prepare(cls):
@@ -43,13 +56,21 @@ class DatabaseAway(FaultSuite):
         answer = self.server.postback(endpoint, {"conversion_id": self.new_id()})
         return answer.status == 200 and answer.json["status"] == "success"
 
-    def expect_503_quickly(self):
+    def expect_outage_answer_quickly(self):
         started = time.monotonic()
-        answer = self.server.postback(self.rector, {"conversion_id": "refused"})
+        answer = self.server.postback(self.rector, {"conversion_id": self.new_id("outage")})
         took = time.monotonic() - started
         self.assert_error(answer, 503)
         self.assertGreaterEqual(int(answer.header("retry-after")), 1)
         self.assertLess(took, 2.2 * SLOWNESS)
+
+    def check_refused(self, refused):
+        self.assertEqual({status for _, status in refused}, {503})
+        # What was refused may be sent again and is then stored, or was stored all along.
+        for conversion_id, _ in refused[:20]:
+            answer = self.server.postback(self.rector, {"conversion_id": conversion_id})
+            self.assertEqual(answer.status, 200)
+            self.conversion(conversion_id, "rector_db")
 
     def check_outage(self, begin, end):
         """Refuses while it lasts, does not touch the other partner, recovers by itself."""
@@ -60,10 +81,11 @@ class DatabaseAway(FaultSuite):
             begin()
             try:
                 for _ in range(5):
-                    self.expect_503_quickly()
+                    self.expect_outage_answer_quickly()
                 self.assertEqual(self.server.get("/health").status in (200, 503), True)
                 health = self.server.get("/health").text
-                self.assertNotEqual(health.count("down") + health.count("connecting"), 0, health)
+                self.assertIn('"status":"degraded"', health)
+                self.assertIn(f'"ready":{str(self.journal).lower()}', health)
             finally:
                 end()
             wait_until(self.works, 10 * SLOWNESS, "recovers by itself")
@@ -76,15 +98,10 @@ class DatabaseAway(FaultSuite):
             self.assertEqual((other.account.errors, other.account.refused), ([], []))
             self.assertLess(other.account.slowest_s, 1.0 * SLOWNESS, "the other partner noticed")
         self.assertEqual(faulty.account.errors, [])
-        self.assertEqual({status for _, status in faulty.account.refused}, {503})
         self.assertLess(faulty.account.slowest_s, 2.5 * SLOWNESS)
         self.assert_all_stored(faulty.account.acked)
         self.assert_all_stored(other.account.acked, "involve_asia_db")
-        # What was refused may be sent again and is then stored, or was stored all along.
-        for conversion_id, _ in faulty.account.refused[:20]:
-            answer = self.server.postback(self.rector, {"conversion_id": conversion_id})
-            self.assertEqual(answer.status, 200)
-            self.conversion(conversion_id, "rector_db")
+        self.check_refused(faulty.account.refused)
         if disk_stood_still:
             self.skipTest("this machine's disk stood still: the other partner could not be judged")
 
@@ -120,12 +137,70 @@ class DatabaseAway(FaultSuite):
             holder.stdin.flush()
             while "locked" not in holder.stdout.readline():
                 pass
-            self.expect_503_quickly()
+            self.expect_outage_answer_quickly()
             self.assertTrue(self.works(self.involve))
         finally:
             holder.stdin.close()
             holder.wait()
         wait_until(self.works, 10 * SLOWNESS, "recovers by itself")
+
+
+@over(weight=10)
+class DatabaseAwayJournal(DatabaseAway):
+    """The same with a journal: every call is taken, and is in the database afterwards."""
+
+    settings = {"JOURNAL": "auto"}
+    journal = True
+
+    def expect_outage_answer_quickly(self):
+        conversion_id = self.new_id("outage")
+        started = time.monotonic()
+        answer = self.server.postback(self.rector, {
+            "conversion_id": conversion_id, "offer_name": "Offer", "usd_sale_amount": "1.25"})
+        took = time.monotonic() - started
+        self.assertEqual((answer.status, answer.json["status"]), (200, "accepted"), answer.text)
+        conversion = answer.json["conversion"]
+        self.assertEqual(conversion["conversion_id"], conversion_id)
+        self.assertEqual((conversion["offer_name"], conversion["usd_sale_amount"]), ("Offer", 1.25))
+        self.assertLess(took, 1.0 * SLOWNESS, "within the budget")
+        repeat = self.server.postback(self.rector, {"conversion_id": conversion_id})
+        self.assertEqual((repeat.status, repeat.json["status"]), (200, "duplicate"))
+        # What goes to the quarantine is kept as well, and answered as ever.
+        faulty = self.server.postback(self.rector, {"conversion_id": "{conversion_id}"})
+        self.assertEqual(faulty.status, 422)
+        self.sent.append((conversion_id, conversion["id"]))
+
+    def setUp(self):
+        self.sent = []
+
+    def tearDown(self):
+        wait_until(self.is_drained, 60 * SLOWNESS, "the journal is drained")
+        for conversion_id, row_id in self.sent:
+            row = self.conversion(conversion_id, "rector_db")
+            self.assertEqual((row["id"], row["offer_name"]), (row_id, "Offer"))
+        self.assert_every_postback_has_one_fate()
+
+    def assert_every_postback_has_one_fate(self):
+        metrics = self.server.get("/metrics").text
+
+        def total(name):
+            return sum(int(value) for value in re.findall(
+                rf'^postback_{name}\{{partner="rector".*\}} (\d+)$', metrics, re.M))
+
+        self.assertEqual(total("waiting"), 0)
+        self.assertEqual(total("journaled"), 0)
+        fates = {name: total(f"{name}_total")
+                 for name in ("stored", "duplicate", "quarantined", "unavailable")}
+        self.assertEqual(total("received_total") + total("recovered_total"), sum(fates.values()),
+                         fates)
+        count = "SELECT count(*) AS n FROM "
+        stored = self.database("rector_db").rows(count + "partner_conversions")[0]["n"]
+        self.assertEqual(int(stored), fates["stored"])
+        quarantined = self.database("rector_db").rows(count + "postback_quarantine")[0]["n"]
+        self.assertEqual(int(quarantined), fates["quarantined"])
+
+    def check_refused(self, refused):
+        self.assertEqual(refused, [])
 
 
 @over(stores=STORES, weight=5)
@@ -232,6 +307,8 @@ class Stopped(FaultSuite):
 
 @over(loops=("epoll",), weight=2)
 class SqliteLocked(FaultSuite):
+    settings = {"JOURNAL": "off"}
+
     def test_another_process_that_locks_the_file_costs_a_503_and_no_more(self):
         import sqlite3
         works = self.server.postback(self.rector, {"conversion_id": self.new_id()})
@@ -257,7 +334,9 @@ class SqliteLocked(FaultSuite):
 
 @over(loops=("epoll",), weight=2)
 class SqliteShared(FaultSuite):
-    """Two servers on one folder."""
+    """Two servers on one folder, which only servers without a journal can share."""
+
+    settings = {"JOURNAL": "off"}
 
     def works(self, server):
         answer = server.postback(self.rector, {"conversion_id": self.new_id()})
@@ -291,7 +370,7 @@ class SqliteShared(FaultSuite):
 class FilesThatMayNotGrow(FaultSuite):
     def test_a_limit_on_file_sizes_costs_503s_and_not_the_process(self):
         limited = Server(self.folder / "limited", ["prlimit", "--fsize=400000:unlimited"],
-                         IO_ENGINE=self.loop, CORES=1)
+                         IO_ENGINE=self.loop, CORES=1, JOURNAL="off")
         self.addCleanup(limited.destroy)
         limited.ctl("init")
         # The log is at its limit from the start, the database will be.

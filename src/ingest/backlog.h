@@ -1,0 +1,122 @@
+// What the journal holds that is not in the databases yet, counted by partner: lanes add to it, the
+// drain takes away. The counts are for people and for the drain's decisions; which records wait is
+// told by the journal itself and its checkpoint.
+//
+// Thread: any, where nothing else is said. Counts are relaxed atomics; the locks are held for a
+// look-up, and never on the way of a postback while its database answers in time.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postback::ingest {
+
+// Conversion ids that an earlier process acknowledged from the journal and did not drain.
+class IdList {
+ public:
+  // `id` has at most 255 bytes.
+  void add(std::string_view id) {
+    bytes_.push_back(static_cast<char>(id.size()));
+    bytes_.append(id);
+  }
+  template <typename Visit>
+  void for_each(Visit visit) const {
+    for (size_t at = 0; at < bytes_.size();) {
+      const size_t size = static_cast<unsigned char>(bytes_[at]);
+      visit(std::string_view(bytes_).substr(at + 1, size));
+      at += 1 + size;
+    }
+  }
+
+ private:
+  std::string bytes_;  // Each id behind one byte that tells its size.
+};
+
+class PartnerBacklog {
+ public:
+  // `count` records became durable in the journal, perhaps none of them unsettled; the oldest was
+  // received at `received_at_us`.
+  void add(uint64_t count, int64_t received_at_us);
+  // `count` records are in the database, or were found to be there already. More than were added
+  // count as recovered: a frame whose sync failed may be whole on the disk all the same.
+  void remove(uint64_t count);
+  // The drain has come to a record that was received then.
+  void set_oldest(int64_t received_at_us) {
+    oldest_us_.store(received_at_us, std::memory_order_relaxed);
+  }
+  uint64_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
+  // When the oldest that waits was received; 0 when none waits. Exact to one replayed batch.
+  int64_t oldest_us() const {
+    return waiting() == 0 ? 0 : oldest_us_.load(std::memory_order_relaxed);
+  }
+
+  // Grows with each add(): tells the drain that there is something new.
+  uint64_t additions() const { return additions_.load(std::memory_order_relaxed); }
+
+  // Lanes of the partner that cannot take replayed records now. What a lane added before it was
+  // back is seen by who sees that it is.
+  void lane_away() { lanes_away_.fetch_add(1, std::memory_order_relaxed); }
+  void lane_back() { lanes_away_.fetch_sub(1, std::memory_order_release); }
+  bool is_away() const { return lanes_away_.load(std::memory_order_acquire) > 0; }
+
+  // A record in the journal whose row (by its id) the database has confirmed already, before the
+  // drain came to it: the drain passes over it. False, and not remembered, at the bound.
+  [[nodiscard]] bool settle(int64_t row_id);
+  // Whether `count` more could be remembered.
+  bool can_settle(size_t count) const;
+  bool is_settled(int64_t row_id) const;
+  void forget_settled(const std::vector<int64_t>& row_ids);
+
+  // What became of records that were drained.
+  struct Drained {
+    std::atomic<uint64_t> stored{0};
+    std::atomic<uint64_t> duplicate{0};
+    std::atomic<uint64_t> quarantined{0};
+  };
+  Drained& drained() { return drained_; }
+  const Drained& drained() const { return drained_; }
+
+  // Records found at the start.
+  uint64_t recovered() const { return recovered_.load(std::memory_order_relaxed); }
+  // nullptr once they are drained: then the database knows them.
+  std::shared_ptr<const IdList> recovered_ids() const;
+  void set_recovered(uint64_t count, int64_t oldest_us, std::shared_ptr<const IdList> ids);
+  void forget_recovered_ids();
+
+ private:
+  std::atomic<uint64_t> waiting_{0};
+  std::atomic<uint64_t> additions_{0};
+  std::atomic<int64_t> oldest_us_{0};
+  std::atomic<int32_t> lanes_away_{0};
+  std::atomic<uint64_t> recovered_{0};
+  std::atomic<size_t> settled_count_{0};
+  Drained drained_;
+  mutable std::mutex mutex_;
+  absl::flat_hash_set<int64_t> settled_;         // Under mutex_.
+  std::shared_ptr<const IdList> recovered_ids_;  // Under mutex_.
+};
+
+class Backlog {
+ public:
+  // Made when first asked for; lives as long as the backlog.
+  PartnerBacklog& of(int32_t partner_id);
+  // Records that wait, of all partners.
+  uint64_t waiting() const;
+  // Visits in no order; partners that never had a record may be among them.
+  void for_each(const std::function<void(int32_t, const PartnerBacklog&)>& visit) const;
+
+ private:
+  mutable std::mutex mutex_;
+  absl::flat_hash_map<int32_t, std::unique_ptr<PartnerBacklog>> partners_;
+};
+
+}  // namespace postback::ingest

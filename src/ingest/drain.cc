@@ -1,0 +1,192 @@
+#include "ingest/drain.h"
+
+#include <latch>
+#include <system_error>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "ingest/drain_pass.h"
+#include "io/loop_choice.h"
+#include "journal/reader.h"
+
+namespace postback::ingest {
+namespace {
+
+constexpr uint64_t kIdleNs = 100'000'000;
+constexpr uint64_t kReadRetryNs = 5'000'000'000;
+
+}  // namespace
+
+base::Status load_backlog(journal::Disk* disk, const std::string& folder,
+                          const journal::Writer& writer, Backlog* backlog) {
+  const journal::Recovered& recovered = writer.recovered();
+  if (recovered.undrained_records == 0) return {};
+  struct Found {
+    uint64_t count = 0;
+    int64_t oldest_us = INT64_MAX;
+    std::shared_ptr<IdList> ids = std::make_shared<IdList>();
+  };
+  std::map<int32_t, Found> partners;
+  journal::ReaderOptions options;
+  options.frames.disk = disk;
+  options.frames.folder = folder;
+  auto segments = journal::list_segments(disk, folder);
+  if (!segments.ok()) return segments.status();
+  options.frames.segments = segments.take();
+  options.frames.checkpoint = recovered.checkpoint.checkpoint;
+  options.frames.last_lsn = recovered.next_lsn - 1;
+  journal::Reader reader(std::move(options));
+  for (auto step = reader.next(); step != journal::ReaderStep::end; step = reader.next()) {
+    if (step == journal::ReaderStep::failed) return reader.status();
+    if (step != journal::ReaderStep::record) continue;
+    const Conversion& conversion = reader.conversion();
+    Found& found = partners[conversion.partner_id];
+    ++found.count;
+    found.oldest_us = std::min(found.oldest_us, conversion.received_at_us);
+    if (conversion.reason == Reason::none) found.ids->add(conversion.text(Field::conversion_id));
+  }
+  for (const auto& [partner_id, found] : partners) {
+    backlog->of(partner_id).set_recovered(found.count, found.oldest_us, found.ids);
+  }
+  return {};
+}
+
+Drain::Drain(DrainEnvironment environment)
+    : environment_(std::move(environment)),
+      checkpoint_(environment_.writer->recovered().checkpoint.checkpoint) {
+  const journal::Recovered& recovered = environment_.writer->recovered();
+  for (const journal::Gap& gap : recovered.gaps) gaps_told_.emplace(gap.segment, gap.offset);
+  checkpoint_dirty_ = !recovered.segments.empty();  // Segments that are drained may go.
+}
+
+Drain::~Drain() {
+  stop();
+  join();
+}
+
+base::Status Drain::start() {
+  std::latch ready(1);
+  base::Status status;
+  try {
+    thread_ = std::thread([&] {
+      // The loop belongs to the thread; epoll is had everywhere and serves a mailbox well.
+      auto loop = io::make_loop(base::IoEngine::epoll);
+      if (loop.ok()) {
+        loop_ = loop.take().loop;
+        mailbox_ = std::make_unique<io::Mailbox>(loop_.get());
+      } else {
+        status = loop.status();
+      }
+      const bool runs = loop_ != nullptr;
+      ready.count_down();
+      if (runs) run();
+    });
+  } catch (const std::system_error& error) {
+    return base::Status::error(
+        std::string("the system refused a thread for the journal's drain: ") + error.what() +
+        "; raise the limit of threads");
+  }
+  ready.wait();
+  return status;
+}
+
+void Drain::set_table(std::shared_ptr<const partner::PartnerTable> table) {
+  const std::lock_guard lock(mutex_);
+  table_ = std::move(table);
+}
+
+void Drain::stop() {
+  stopping_ = true;
+}
+
+void Drain::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void Drain::run() {
+  pthread_setname_np(pthread_self(), "drain");
+  while (!stopping_) {
+    work();
+    pump(kIdleNs);
+  }
+  if (checkpoint_dirty_) commit_checkpoint();
+  mailbox_.reset();
+  loop_.reset();
+}
+
+void Drain::work() {
+  watch_writer();
+  std::shared_ptr<const partner::PartnerTable> table;
+  {
+    const std::lock_guard lock(mutex_);
+    table = table_;
+  }
+  if (table == nullptr || now_ns() < read_retry_ns_) return;
+  DrainPass(this, std::move(table)).run();
+  if (checkpoint_dirty_) commit_checkpoint();
+  if (environment_.backlog->waiting() == 0) batches_free_.clear();
+}
+
+void Drain::pump(uint64_t wait_ns) {
+  for (const Completion& completion : loop_->turn(std::chrono::nanoseconds(wait_ns))) {
+    completion.client->complete(completion);
+  }
+  mailbox_->drain();
+}
+
+bool Drain::wants_pass(const Partner& partner, uint64_t now_ns) {
+  if (!partner.is_active) return false;
+  const PartnerBacklog& backlog = environment_.backlog->of(partner.id);
+  const Progress& progress = progress_[partner.id];
+  return !backlog.is_away() && now_ns >= progress.retry_ns &&
+         backlog.additions() != progress.additions_drained;
+}
+
+void Drain::commit_checkpoint() {
+  checkpoint_ns_ = now_ns();
+  std::vector<journal::SegmentSummary> sealed = environment_.writer->sealed_segments();
+  // A segment in which something was found to be lost is kept for a person.
+  for (journal::SegmentSummary& segment : sealed) {
+    const auto gap = gaps_told_.lower_bound({segment.number, 0});
+    if (gap != gaps_told_.end() && gap->first == segment.number && gap->second > 0) {
+      segment.damaged = true;
+    }
+  }
+  auto gone =
+      journal::commit_checkpoint(environment_.disk, environment_.folder, &checkpoint_, sealed);
+  if (gone.ok()) {
+    environment_.writer->forget_segments(gone.value());
+    checkpoint_dirty_ = false;
+  } else {
+    // Everything since the last one is drained once more after a restart, and recognised.
+    LOG_WARNING("drain", "the journal's checkpoint: " + gone.status().message());
+  }
+}
+
+void Drain::watch_writer() {
+  const journal::WriterStatus status = environment_.writer->status();
+  if (status.state == writer_state_) return;
+  const bool is_well = status.state == journal::WriterState::ready;
+  const bool was_well = writer_state_ == journal::WriterState::preparing;
+  writer_state_ = status.state;
+  if (status.state == journal::WriterState::failed) {
+    LOG_ERROR("journal", "failed: " + status.error);
+  } else if (!is_well) {
+    LOG_WARNING("journal", "takes nothing now: " + status.error);
+  } else {
+    LOG_INFO("journal", was_well ? "ready" : "ready again");
+  }
+}
+
+void Drain::note_gap(const journal::Gap& gap) {
+  if (!gaps_told_.emplace(gap.segment, gap.offset).second) return;
+  LOG_ERROR("journal", "acknowledged postbacks are lost: " + journal::gap_text(gap));
+}
+
+void Drain::reading_failed(const base::Status& status) {
+  LOG_ERROR("drain", "the journal cannot be read: " + status.message());
+  read_retry_ns_ = now_ns() + kReadRetryNs;
+}
+
+}  // namespace postback::ingest

@@ -1,0 +1,106 @@
+// Brings the journal's records into the databases: reads them in order, sends them in batches to
+// the lanes of their partners, notes in the checkpoint how far each partner is, and so lets the
+// journal delete what is drained.
+//
+// One pass reads the journal once, for all partners whose database is up; a partner that fails, or
+// cannot keep up with the others, leaves the pass and takes part in a later one from where it was.
+// So one slow database holds up the others only for a moment, and a hundred partners do not mean a
+// hundred readings.
+//
+// Thread: its own; it reads the disk there. Other threads call only where it is said.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/status.h"
+#include "base/time.h"
+#include "ingest/backlog.h"
+#include "ingest/lane.h"
+#include "io/mailbox.h"
+#include "journal/checkpoint.h"
+#include "journal/disk.h"
+#include "journal/writer.h"
+#include "partner/partner_table.h"
+#include "postback/loop.h"
+
+namespace postback::ingest {
+
+struct DrainEnvironment {
+  journal::Disk* disk = nullptr;
+  journal::Writer* writer = nullptr;
+  std::string folder;
+  Backlog* backlog = nullptr;
+  const base::Clock* clock = nullptr;
+  std::vector<io::Mailbox*> cores;                    // Their mailboxes, by core.
+  const std::vector<LaneReceivers>* lanes = nullptr;  // By core.
+};
+
+// Fills the backlog with what an earlier process has left, before any lane is made. Blocking.
+base::Status load_backlog(journal::Disk* disk, const std::string& folder,
+                          const journal::Writer& writer, Backlog* backlog);
+
+class DrainPass;
+
+class Drain {
+ public:
+  explicit Drain(DrainEnvironment environment);
+  ~Drain();  // stop(), and joins.
+  Drain(const Drain&) = delete;
+  Drain& operator=(const Drain&) = delete;
+
+  base::Status start();
+  // Any thread: by which partners and lanes it sends from now on.
+  void set_table(std::shared_ptr<const partner::PartnerTable> table);
+  // Any thread: sends nothing more. The lanes still have to answer what was sent.
+  void stop();
+  // After stop(), not on the drain's thread: every batch is back, the checkpoint is written.
+  void join();
+
+ private:
+  friend class DrainPass;
+
+  // What the drain knows of a partner between passes.
+  struct Progress {
+    uint64_t additions_drained = 0;  // PartnerBacklog::additions() that a pass has covered.
+    uint64_t retry_ns = 0;           // Not before: it failed or was too slow.
+    uint64_t begun_ns = 0;           // When its records began to flow; 0: none do.
+    uint64_t drained = 0;            // Since then.
+  };
+
+  void run();
+  void work();
+  void pump(uint64_t wait_ns);
+  bool wants_pass(const Partner& partner, uint64_t now_ns);
+  void commit_checkpoint();
+  void watch_writer();
+  void note_gap(const journal::Gap& gap);
+  void reading_failed(const base::Status& status);
+  uint64_t now_ns() const { return environment_.clock->monotonic_ns(); }
+
+  const DrainEnvironment environment_;
+  std::unique_ptr<Loop> loop_;  // Made, used and destroyed on the thread.
+  std::unique_ptr<io::Mailbox> mailbox_;
+  journal::Checkpoint checkpoint_;
+  bool checkpoint_dirty_ = false;
+  uint64_t checkpoint_ns_ = 0;  // When it was written last.
+  uint64_t read_retry_ns_ = 0;  // Not before: the journal could not be read.
+  std::map<int32_t, Progress> progress_;
+  std::set<std::pair<uint64_t, uint64_t>> gaps_told_;  // Segment and offset.
+  journal::WriterState writer_state_ = journal::WriterState::preparing;
+  std::vector<std::unique_ptr<struct DrainBatch>> batches_free_;
+
+  std::atomic<bool> stopping_{false};
+  std::mutex mutex_;
+  std::shared_ptr<const partner::PartnerTable> table_;  // Under mutex_.
+  std::thread thread_;
+};
+
+}  // namespace postback::ingest

@@ -1,0 +1,278 @@
+// The lane and the journal: where postbacks go while their database is away or late, and how the
+// records come back.
+//
+// A postback that the store works on may be in the journal as well, when the store is late. It then
+// has the same row id in both places, so the database takes it once, whichever is first. It is
+// answered by what comes first, and goes back to its core when the store is done with it.
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "ingest/lane.h"
+#include "ingest/limits.h"
+
+namespace postback::ingest {
+
+LaneHealth Lane::health() const {
+  if (health_ != LaneHealth::up || backlog_ == nullptr) return health_;
+  return backlog_->waiting() > 0 ? LaneHealth::draining : LaneHealth::up;
+}
+
+void Lane::spill(Postback& postback) {
+  if (!spill_.add(postback)) give_up(postback);
+}
+
+// Neither the database nor the journal takes it.
+void Lane::give_up(Postback& postback) {
+  if (postback.conversion.reason == Reason::none) {
+    finish_first(postback, Outcome::unavailable);
+  } else {
+    finish(postback, Outcome::unavailable);
+  }
+}
+
+// The journal's answer.
+void Lane::spilled(const std::vector<Postback*>& postbacks, const std::vector<int64_t>& forgotten,
+                   bool durable) {
+  if (durable) {
+    const int64_t oldest_us = postbacks.empty() ? 0 : postbacks[0]->conversion.received_at_us;
+    backlog_->add(postbacks.size(), oldest_us);
+  } else {
+    backlog_->forget_settled(forgotten);  // No record of theirs will be met.
+  }
+  for (Postback* postback : postbacks) {
+    if (!durable) {
+      if (postback->with_store) {
+        --spilled_with_store_;  // The store may take it yet.
+      } else {
+        give_up(*postback);
+      }
+      continue;
+    }
+    postback->journaled = true;
+    const bool is_conversion = postback->conversion.reason == Reason::none;
+    const Outcome outcome = is_conversion ? Outcome::accepted : Outcome::quarantined;
+    if (is_conversion) {
+      environment_.dedupe->add(scope_, postback->conversion.text(Field::conversion_id));
+      finish_waiters(*postback, outcome);
+    }
+    if (postback->with_store) {
+      answer_early(*postback, outcome);
+    } else {
+      finish(*postback, outcome);
+    }
+  }
+  update_away();
+  mark_dirty();
+}
+
+bool Lane::is_late(uint64_t now_ns) const {
+  const uint64_t limit_ns = environment_.budget_ns / kBudgetPartDenominator * kBudgetPartNumerator;
+  const auto late = [&](const Flight& flight) { return now_ns > flight.begun_ns + limit_ns; };
+  return (!submitted_.empty() && late(*submitted_.front())) ||
+         (!waiting_.empty() && late(*waiting_.front())) || (open_->row_count() > 0 && late(*open_));
+}
+
+void Lane::watch_budget(uint64_t now_ns) {
+  if (!spill_.available() || health_ == LaneHealth::down) return;
+  if (!is_late(now_ns)) {
+    set_health(LaneHealth::up);
+    return;
+  }
+  set_health(LaneHealth::suspect);
+  clear_waiting();
+  spill_submitted();
+  update_away();
+  mark_dirty();
+}
+
+// Copies of what the store works on. What the database confirms later is remembered until the
+// drain has passed its record; so there is a bound.
+void Lane::spill_submitted() {
+  for (const auto& flight : submitted_) {
+    if (flight->replay != nullptr || !backlog_->can_settle(flight->row_count())) continue;
+    for (auto* postbacks : {&flight->postbacks, &flight->quarantined_postbacks}) {
+      for (Postback* postback : *postbacks) {
+        if (!is_spilled(*postback) && spill_.add(*postback)) ++spilled_with_store_;
+      }
+    }
+  }
+}
+
+bool Lane::is_spilled(const Postback& postback) const {
+  return postback.spill_part != nullptr || postback.journaled;
+}
+
+void Lane::answer_early(Postback& postback, Outcome outcome) {
+  ++counters_.answers[static_cast<size_t>(outcome)];
+  postback.answered = true;
+  postback.early.postback = &postback;
+  postback.early.outcome = outcome;
+  postback.early.receiver = postback.origin_early;
+  environment_.courier->send(postback.origin_core, postback.early);
+}
+
+// The database has confirmed the row of a postback that has gone, or is going, to the journal.
+void Lane::settle(Postback& postback, Outcome outcome) {
+  --spilled_with_store_;
+  // At the bound its record is replayed, found in the database, and counted once more.
+  static_cast<void>(backlog_->settle(postback.conversion.id));
+  if (postback.answered) {
+    backlog_->remove(1);
+    count_fate(outcome);
+    send_back(postback);
+    return;
+  }
+  spill_.forget(postback);
+  if (postback.conversion.reason == Reason::none) {
+    finish_first(postback, outcome);
+  } else {
+    finish(postback, outcome);
+  }
+}
+
+// The store has let go of a postback that has gone, or is going, to the journal.
+void Lane::leave_to_journal(Postback& postback) {
+  --spilled_with_store_;
+  postback.with_store = false;
+  if (postback.answered) send_back(postback);
+}
+
+// Of a batch that was refused: what the journal has is judged when it comes back from there.
+void Lane::strip_spilled(Flight* flight) {
+  for (auto* postbacks : {&flight->postbacks, &flight->quarantined_postbacks}) {
+    std::erase_if(*postbacks, [this](Postback* postback) {
+      if (!is_spilled(*postback)) return false;
+      leave_to_journal(*postback);
+      return true;
+    });
+  }
+}
+
+// Tells the drain whether this lane takes replayed batches. It does not while the store works on
+// rows that the journal has too: their records could be replayed before the store has answered.
+// Nor while the journal has not answered: a record is counted before it is replayed.
+void Lane::update_away() {
+  if (backlog_ == nullptr) return;
+  const bool away =
+      health_ != LaneHealth::up || retiring_ || spilled_with_store_ > 0 || !spill_.idle();
+  if (away == away_) return;
+  away_ = away;
+  if (away) {
+    backlog_->lane_away();
+  } else {
+    backlog_->lane_back();
+  }
+}
+
+void Lane::replay(ReplayBatch& batch) {
+  if (away_ || backlog_ == nullptr) {
+    return_replay(batch, false);
+    return;
+  }
+  std::unique_ptr<Flight> flight = take_flight();
+  if (!add_replayed_rows(flight.get(), &batch)) {
+    give_back(std::move(flight));
+    return_replay(batch, true);
+    return;
+  }
+  flight->begun_ns = environment_.loop->now_ns();
+  replays_waiting_.push_back(std::move(flight));
+  mark_dirty();
+}
+
+// False: no row is left to be stored.
+bool Lane::add_replayed_rows(Flight* flight, ReplayBatch* batch) {
+  flight->replay = batch;
+  for (size_t i = 0; i < batch->row_count; ++i) {
+    Postback& row = *batch->rows[i];
+    row.with_store = false;
+    row.journaled = false;
+    if (backlog_->is_settled(row.conversion.id)) {
+      batch->settled.push_back(row.conversion.id);
+    } else if (row.conversion.reason == Reason::none) {
+      flight->postbacks.push_back(&row);
+    } else {
+      flight->quarantined_postbacks.push_back(&row);
+    }
+  }
+  // Ids of one batch are distinct: the first copy is stored, the others are repeats.
+  const auto id_of = [](const Postback* row) { return row->conversion.text(Field::conversion_id); };
+  auto& rows = flight->postbacks;
+  std::stable_sort(rows.begin(), rows.end(),
+                   [&](const Postback* a, const Postback* b) { return id_of(a) < id_of(b); });
+  const auto repeats =
+      std::unique(rows.begin(), rows.end(),
+                  [&](const Postback* a, const Postback* b) { return id_of(a) == id_of(b); });
+  const auto repeat_count = static_cast<uint64_t>(rows.end() - repeats);
+  rows.erase(repeats, rows.end());
+  batch->duplicate += repeat_count;
+  for (uint64_t i = 0; i < repeat_count; ++i) count_duplicate();
+  batch->rows_open = flight->row_count();
+  batch->done = true;  // Until a row turns out otherwise.
+  return batch->rows_open > 0;
+}
+
+bool Lane::may_replay() const {
+  if (replays_waiting_.empty() || store_closing_ || !store_->can_submit()) return false;
+  const bool is_live =
+      open_->row_count() > 0 || !waiting_.empty() || submitted_.size() > replays_in_flight_;
+  if (!is_live) return replays_in_flight_ < kReplaysInFlightMax;
+  return replays_in_flight_ == 0 && environment_.loop->now_ns() >= replay_from_ns_;
+}
+
+void Lane::submit_replays() {
+  while (may_replay()) {
+    std::unique_ptr<Flight> flight = std::move(replays_waiting_.front());
+    replays_waiting_.pop_front();
+    ++replays_in_flight_;
+    flight->begun_ns = environment_.loop->now_ns();
+    submit(std::move(flight));
+  }
+}
+
+void Lane::replay_batch_done(const Flight& flight) {
+  --replays_in_flight_;
+  const uint64_t now_ns = environment_.loop->now_ns();
+  replay_from_ns_ = now_ns + (now_ns - flight.submitted_ns);
+}
+
+void Lane::finish_replayed(Postback& row, Outcome outcome) {
+  ReplayBatch& batch = *row.replay;
+  switch (outcome) {
+    case Outcome::success:
+      ++batch.stored;
+      break;
+    case Outcome::duplicate:
+      ++batch.duplicate;
+      break;
+    case Outcome::quarantined:
+      ++batch.quarantined;
+      break;
+    case Outcome::unavailable:
+      batch.done = false;
+      break;
+    case Outcome::pending:
+    case Outcome::accepted:
+      CHECK(false);
+      break;
+  }
+  CHECK(batch.rows_open > 0);
+  if (--batch.rows_open == 0) return_replay(batch, batch.done);
+}
+
+void Lane::fail_replays() {
+  for (auto& flight : std::exchange(replays_waiting_, {})) {
+    failed(*flight);
+    give_back(std::move(flight));
+  }
+}
+
+void Lane::return_replay(ReplayBatch& batch, bool done) {
+  batch.done = done;
+  batch.receiver = batch.reply_receiver;
+  batch.reply_mailbox->post(batch);
+}
+
+}  // namespace postback::ingest

@@ -1,0 +1,77 @@
+#include "ingest/spill.h"
+
+#include "base/check.h"
+
+namespace postback::ingest {
+
+Spill::Spill(journal::Writer* writer, size_t part_bytes_max, io::Mailbox* mailbox,
+             SpillClient* client)
+    : writer_(writer), part_bytes_max_(part_bytes_max), mailbox_(mailbox), client_(client) {}
+
+Spill::~Spill() {
+  CHECK(idle());
+}
+
+bool Spill::add(Postback& postback) {
+  if (writer_ == nullptr) return false;
+  CHECK(postback.conversion.id != 0 && postback.spill_part == nullptr);
+  if (parts_.empty()) parts_.push_back(take_part());
+  Part* part = parts_.back().get();
+  const size_t size_before = part->records.size();
+  if (!part->add(postback.conversion)) return false;
+  if (size_before > 0 && part->records.size() > part_bytes_max_) {
+    // Too much together: the record begins the next part.
+    part->records.resize(size_before);
+    --part->record_count;
+    parts_.push_back(take_part());
+    part = parts_.back().get();
+    if (!part->add(postback.conversion)) return false;
+  }
+  postback.spill_part = part;
+  postback.spill_index = static_cast<uint32_t>(part->postbacks.size());
+  part->postbacks.push_back(&postback);
+  return true;
+}
+
+void Spill::forget(Postback& postback) {
+  auto* part = static_cast<Part*>(postback.spill_part);
+  CHECK(part != nullptr && part->postbacks[postback.spill_index] == &postback);
+  part->postbacks[postback.spill_index] = nullptr;
+  part->forgotten.push_back(postback.conversion.id);
+  postback.spill_part = nullptr;
+}
+
+void Spill::flush() {
+  size_t taken = 0;
+  while (taken < parts_.size() && in_flight_ < kPartsInFlightMax) {
+    Part* part = parts_[taken++].release();  // Comes back to receive().
+    part->reply_mailbox = mailbox_;
+    part->reply_receiver = this;
+    ++in_flight_;
+    writer_->append(part);
+  }
+  parts_.erase(parts_.begin(), parts_.begin() + static_cast<ptrdiff_t>(taken));
+}
+
+void Spill::receive(Message& message) {
+  std::unique_ptr<Part> part(static_cast<Part*>(&message));
+  CHECK(in_flight_ > 0);
+  --in_flight_;
+  std::erase(part->postbacks, nullptr);
+  for (Postback* postback : part->postbacks) postback->spill_part = nullptr;
+  const bool durable = part->result == journal::AppendResult::durable;
+  client_->spilled(part->postbacks, part->forgotten, durable);
+  part->clear();
+  part->postbacks.clear();
+  part->forgotten.clear();
+  free_.push_back(std::move(part));
+}
+
+std::unique_ptr<Spill::Part> Spill::take_part() {
+  if (free_.empty()) return std::make_unique<Part>();
+  std::unique_ptr<Part> part = std::move(free_.back());
+  free_.pop_back();
+  return part;
+}
+
+}  // namespace postback::ingest

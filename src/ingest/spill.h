@@ -1,0 +1,69 @@
+// A lane's way into the journal: postbacks whose database is away or late are written down as
+// records, in parts that become durable together. A part goes to the journal's writer as soon as
+// the one before it but one is back; meanwhile the next one grows.
+//
+// Owner: the lane. Thread: its core's. No call blocks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ingest/postback.h"
+#include "io/mailbox.h"
+#include "journal/writer.h"
+
+namespace postback::ingest {
+
+class SpillClient {
+ public:
+  // The postbacks of a part, in the order of add(), and the row ids of those that were forgotten.
+  // `durable`: their records are on the disk; otherwise they are not known to be.
+  virtual void spilled(const std::vector<Postback*>& postbacks,
+                       const std::vector<int64_t>& forgotten, bool durable) = 0;
+
+ protected:
+  ~SpillClient() = default;
+};
+
+class Spill final : public MessageReceiver {
+ public:
+  // `writer` nullptr: there is no journal. `mailbox`: of the core. All outlive it.
+  Spill(journal::Writer* writer, size_t part_bytes_max, io::Mailbox* mailbox, SpillClient* client);
+  ~Spill();  // idle().
+  Spill(const Spill&) = delete;
+  Spill& operator=(const Spill&) = delete;
+
+  bool available() const { return writer_ != nullptr; }
+  // Writes the conversion down; its row id is set. The outcome follows through spilled(), never
+  // from within. False: no journal, or no record may be that large.
+  [[nodiscard]] bool add(Postback& postback);
+  // The outcome of a postback that was added is not asked for any more: it may be destroyed.
+  void forget(Postback& postback);
+  // Hands the writer what it can take.
+  void flush();
+  bool idle() const { return in_flight_ == 0 && parts_.empty(); }
+
+  void receive(Message& message) override;  // The writer's answer.
+
+ private:
+  struct Part : journal::Append {
+    std::vector<Postback*> postbacks;
+    std::vector<int64_t> forgotten;
+  };
+
+  std::unique_ptr<Part> take_part();
+
+  static constexpr size_t kPartsInFlightMax = 2;
+
+  journal::Writer* const writer_;
+  const size_t part_bytes_max_;
+  io::Mailbox* const mailbox_;
+  SpillClient* const client_;
+  std::vector<std::unique_ptr<Part>> parts_;  // Not given to the writer yet, oldest first.
+  std::vector<std::unique_ptr<Part>> free_;
+  size_t in_flight_ = 0;
+};
+
+}  // namespace postback::ingest

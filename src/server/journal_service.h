@@ -1,0 +1,66 @@
+// The process's journal: opened before anything is served, or left out with a reason. Owns the
+// writer, the backlog and the drain, in the order in which they end.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/settings.h"
+#include "base/status.h"
+#include "base/time.h"
+#include "ingest/backlog.h"
+#include "ingest/drain.h"
+#include "journal/disk.h"
+#include "journal/writer.h"
+
+namespace postback::server {
+
+// For /health, /info and /metrics.
+struct JournalReport {
+  bool is_on = false;
+  std::string state;     // "off", "preparing", "ready", "refusing", "failed".
+  std::string reason;    // Why it is on or off.
+  std::string error;     // Why it takes nothing, or the last failure.
+  bool damaged = false;  // Acknowledged records were found to be lost at the start.
+  uint64_t failed_frames = 0;
+  uint64_t segments = 0;  // That wait to be drained, beside the one being written.
+  uint64_t waiting = 0;   // Records, of all partners.
+  int64_t oldest_us = 0;  // When the oldest was received; 0: none waits.
+};
+
+class JournalService {
+ public:
+  // Blocks as long as reading the journal takes. An error: JOURNAL=on and it cannot be had; or
+  // there is one that must not be ignored (locked by another process, of a later version, a disk
+  // that does not read).
+  base::Status open(const base::Settings& settings, const base::Clock* clock);
+  // Before the first table; the cores receive.
+  base::Status start_drain(std::vector<io::Mailbox*> cores,
+                           const std::vector<ingest::LaneReceivers>* lanes);
+  // Any thread.
+  void set_table(std::shared_ptr<const partner::PartnerTable> table);
+  void stop_drain();  // Nothing more is sent.
+  void join_drain();  // The lanes have answered everything.
+  void close();       // No lane is left. Waits as long as the disk does.
+
+  journal::Writer* writer() const { return writer_.get(); }  // May be nullptr.
+  ingest::Backlog* backlog() { return writer_ == nullptr ? nullptr : &backlog_; }  // Likewise.
+  size_t spill_bytes_max() const { return spill_bytes_max_; }
+  JournalReport report() const;  // Any thread.
+
+ private:
+  void log_recovery() const;
+
+  journal::Disk* disk_ = nullptr;
+  const base::Clock* clock_ = nullptr;
+  std::string folder_;
+  std::string reason_;
+  size_t spill_bytes_max_ = 0;
+  ingest::Backlog backlog_;
+  std::unique_ptr<journal::Writer> writer_;
+  std::unique_ptr<ingest::Drain> drain_;
+};
+
+}  // namespace postback::server
