@@ -81,7 +81,7 @@ struct WriterOptions {
   std::function<uint64_t()> random;  // For salts; empty: the kernel's.
 };
 
-class Writer : private MessageReceiver {
+class Writer final : private MessageReceiver {
  public:
   // Takes the folder's lock, recovers it and starts the thread. Blocks as long as reading the
   // journal takes. Errors say what the operator can do; the server then runs without a journal.

@@ -37,7 +37,7 @@ void resolve(Resolve* question) {
 }  // namespace
 
 // What the thread works on. Shared with it, because the thread may outlive the Resolver.
-class Resolver::Worker : public MessageReceiver {
+class Resolver::Worker final : public MessageReceiver {
  public:
   void run() {
     while (!stopped_) {
