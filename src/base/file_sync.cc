@@ -5,15 +5,45 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <string>
 
 namespace postback::base {
 namespace {
 
-Status failed(const char* what, const std::filesystem::path& folder) {
-  return Status::error(std::string("cannot ") + what + " folder " + folder.string() + ": " +
-                       std::strerror(errno) + "; check the path and its rights");
+Status failed(const std::string& what, const std::filesystem::path& path) {
+  return Status::error("cannot " + what + " " + path.string() + ": " + std::strerror(errno) +
+                       "; check the path and its rights");
+}
+
+Status sync_folder(const std::filesystem::path& folder) {
+  const std::filesystem::path named = folder.empty() ? "." : folder;
+  const int fd = open(named.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return failed("open folder", named);
+  Status result = fsync(fd) == 0 ? Status() : failed("sync folder", named);
+  close(fd);
+  return result;
+}
+
+// Writes and syncs a file that nobody else knows yet.
+Status write_new_file(const std::string& path, std::string_view bytes) {
+  // What a process that was killed here before has left.
+  unlink(path.c_str());
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return failed("make", path);
+  Status result;
+  while (result.ok() && !bytes.empty()) {
+    const ssize_t count = write(fd, bytes.data(), bytes.size());
+    if (count > 0) {
+      bytes.remove_prefix(static_cast<size_t>(count));
+    } else if (count == 0 || errno != EINTR) {
+      result = failed("write", path);
+    }
+  }
+  if (result.ok() && fdatasync(fd) != 0) result = failed("sync", path);
+  close(fd);
+  return result;
 }
 
 }  // namespace
@@ -27,13 +57,19 @@ Status make_folders(const std::filesystem::path& folder) {
     if (!above.ok()) return above;
   }
   // Somebody else may make it at the same time.
-  if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) return failed("make", folder);
-  const int fd = open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return failed("open", parent);
-  const bool synced = fsync(fd) == 0;
-  Status result = synced ? Status() : failed("sync", parent);
-  close(fd);
-  return result;
+  if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) return failed("make folder", folder);
+  return sync_folder(parent);
+}
+
+Status replace_private_file(const std::string& path, std::string_view bytes) {
+  const std::string fresh = path + ".new";
+  Status result = write_new_file(fresh, bytes);
+  if (result.ok() && rename(fresh.c_str(), path.c_str()) != 0) result = failed("replace", path);
+  if (!result.ok()) {
+    unlink(fresh.c_str());
+    return result;
+  }
+  return sync_folder(std::filesystem::path(path).parent_path());
 }
 
 }  // namespace postback::base

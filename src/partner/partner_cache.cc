@@ -1,20 +1,16 @@
 #include "partner/partner_cache.h"
 
 #include <fcntl.h>
-#include <simdjson.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <string_view>
+#include <utility>
 
-#include "base/crc32c.h"
-#include "base/json_writer.h"
-#include "base/log.h"
-#include "partner/partner_fields.h"
-#include "partner/partner_rows.h"
+#include "base/file_sync.h"
+#include "partner/cache_text.h"
 
 namespace postback::partner {
 namespace {
@@ -22,182 +18,80 @@ namespace {
 using base::Result;
 using base::Status;
 
-// {"format":1,"crc32c":N,"control":"URL"} and a line feed, then a line per partner: its row as a
-// list of texts and nulls. The checksum is of everything behind the first line.
-constexpr int64_t kFormat = 1;
-// Ten thousand partners take some 10 MB; a longer file is not ours.
-constexpr off_t kCacheBytesMax = 256 * 1024 * 1024;
+// How often an unchanged table is confirmed, or a write that failed is tried again.
+constexpr uint64_t kAgainNs = 60'000'000'000;
+// Some 15 KiB is the most a partner may take; usual ones take one.
+constexpr size_t kCacheBytesMax = 64 * 1024 * 1024;
 
-Status cannot(const char* what, const std::string& path) {
+Status failed(const char* what, const std::string& path) {
   return Status::error(std::string("cannot ") + what + " " + path + ": " + std::strerror(errno));
 }
 
-// Which control database it is. Its password may change, and the options behind '?' too.
-std::string identity(const DatabaseHome& home) {
-  const std::string masked = base::masked_url(home.control_url);
-  return masked.substr(0, masked.find('?'));
-}
-
-void append_row(std::string* out, const SqlRow& row) {
-  for (size_t column = 0; column < row.size(); ++column) {
-    out->push_back(column == 0 ? '[' : ',');
-    if (row[column].has_value()) {
-      base::append_json_string(out, *row[column]);
-    } else {
-      out->append("null");
-    }
+Result<std::string> read_file(const std::string& path) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
+  if (file == nullptr) return failed("open", path);
+  std::string text;
+  char part[64 * 1024];
+  while (const size_t size = std::fread(part, 1, sizeof part, file.get())) {
+    text.append(part, size);
+    if (text.size() > kCacheBytesMax) return Status::error(path + " is over 64 MiB");
   }
-  out->append("]\n");
-}
-
-// Closes a descriptor, whatever happens.
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-
- private:
-  const int number_;
-};
-
-Status write_file(const std::string& path, std::string_view bytes) {
-  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
-  if (file.number() < 0) return cannot("make", path);
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file.number(), bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return cannot("write", path);
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return ::fsync(file.number()) == 0 ? Status() : cannot("sync", path);
-}
-
-Status sync_folder(const std::string& path) {
-  const Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder.number() < 0 || ::fsync(folder.number()) != 0) return cannot("sync", path);
-  return Status();
-}
-
-// nullopt: there is no such file.
-Result<std::optional<std::string>> read_file(const std::string& path) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.number() < 0 && errno == ENOENT) return std::optional<std::string>();
-  struct stat status {};
-  if (file.number() < 0 || ::fstat(file.number(), &status) != 0) return cannot("open", path);
-  if (status.st_size > kCacheBytesMax) return Status::error(path + " is too long");
-  std::string bytes(static_cast<size_t>(status.st_size), '\0');
-  size_t size = 0;
-  while (size < bytes.size()) {
-    const ssize_t read = ::read(file.number(), bytes.data() + size, bytes.size() - size);
-    if (read < 0 && errno == EINTR) continue;
-    if (read < 0) return cannot("read", path);
-    if (read == 0) break;
-    size += static_cast<size_t>(read);
-  }
-  bytes.resize(size);
-  return std::optional<std::string>(std::move(bytes));
-}
-
-// False unless it is a row as append_row() writes them.
-bool parse_row(simdjson::dom::parser* parser, std::string_view line, SqlRow* row) {
-  simdjson::dom::array values;
-  const simdjson::padded_string padded(line);
-  if (parser->parse(padded).get(values) != simdjson::SUCCESS) return false;
-  row->clear();
-  for (const simdjson::dom::element value : values) {
-    std::string_view text;
-    if (value.is_null()) {
-      row->emplace_back();
-    } else if (value.get(text) == simdjson::SUCCESS) {
-      row->emplace_back(text);
-    } else {
-      return false;
-    }
-  }
-  return row->size() == partner_fields().size();
-}
-
-enum class Head : uint8_t { matches, other_database, damaged };
-
-Head judge_head(simdjson::dom::parser* parser, std::string_view line, std::string_view rest,
-                const DatabaseHome& home) {
-  simdjson::dom::element head;
-  int64_t format = 0;
-  int64_t crc = 0;
-  std::string_view control;
-  const simdjson::padded_string padded(line);
-  if (parser->parse(padded).get(head) != simdjson::SUCCESS ||
-      head["format"].get(format) != simdjson::SUCCESS ||
-      head["crc32c"].get(crc) != simdjson::SUCCESS ||
-      head["control"].get(control) != simdjson::SUCCESS || format != kFormat ||
-      crc != static_cast<int64_t>(base::crc32c(rest))) {
-    return Head::damaged;
-  }
-  return control == identity(home) ? Head::matches : Head::other_database;
+  if (std::ferror(file.get()) != 0) return failed("read", path);
+  return text;
 }
 
 }  // namespace
 
-std::string partner_cache_path(const DatabaseHome& home) {
-  return (std::filesystem::path(home.data_dir) / "partners.cache").string();
+PartnerCache::PartnerCache(DatabaseHome home, std::string control, const base::Clock* clock)
+    : home_(std::move(home)),
+      control_(std::move(control)),
+      path_((std::filesystem::path(home_.data_dir) / "partners.cache").string()),
+      clock_(clock) {}
+
+Status PartnerCache::keep(const std::shared_ptr<const PartnerTable>& table) {
+  const uint64_t now = clock_->monotonic_ns();
+  if (table == seen_ && now < next_ns_) return Status();
+  seen_ = table;
+  next_ns_ = now + kAgainNs;
+  // A file that cannot be confirmed is not there any more: it is written again.
+  if (table == kept_ && confirm().ok()) return Status();
+  const Status status = write(*table);
+  kept_ = status.ok() ? table : nullptr;
+  return status;
 }
 
-Status write_partner_cache(const DatabaseHome& home, const std::vector<Partner>& partners) {
-  std::string rows;
-  for (const Partner& partner : partners) append_row(&rows, partner_to_row(partner));
-  std::string bytes = "{\"format\":" + std::to_string(kFormat) +
-                      ",\"crc32c\":" + std::to_string(base::crc32c(rows)) + ",\"control\":";
-  base::append_json_string(&bytes, identity(home));
-  bytes.append("}\n").append(rows);
-
-  const std::string path = partner_cache_path(home);
-  const std::string unfinished = path + ".new";
-  std::error_code error;
-  std::filesystem::create_directories(home.data_dir, error);  // The write below tells what matters.
-  const Status status = write_file(unfinished, bytes);
-  if (!status.ok()) return status;
-  if (::rename(unfinished.c_str(), path.c_str()) != 0) return cannot("replace", path);
-  return sync_folder(home.data_dir);
+Status PartnerCache::write(const PartnerTable& table) {
+  const std::string text = partners_to_text(control_, table);
+  if (text.size() > kCacheBytesMax) {
+    return Status::error("the partners take more than 64 MiB, too much for " + path_);
+  }
+  Result<std::string> there = read_file(path_);
+  if (there.ok() && there.value() == text) return confirm();
+  const Status status = base::make_folders(std::filesystem::path(path_).parent_path());
+  return status.ok() ? base::replace_private_file(path_, text) : status;
 }
 
-Result<std::optional<std::vector<Partner>>> read_partner_cache(const DatabaseHome& home) {
-  using Cached = std::optional<std::vector<Partner>>;
-  const std::string path = partner_cache_path(home);
-  Result<std::optional<std::string>> bytes = read_file(path);
-  if (!bytes.ok()) return bytes.status();
-  if (!bytes.value().has_value()) return Cached();
-  const Status damaged = Status::error(path + " is damaged");
-  std::string_view rest = *bytes.value();
-  const auto take_line = [&rest] {
-    const size_t end = rest.find('\n');
-    const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
-    return line;
-  };
-  simdjson::dom::parser parser;
-  const std::string_view head = take_line();
-  switch (judge_head(&parser, head, rest, home)) {
-    case Head::other_database:
-      return Cached();
-    case Head::damaged:
-      return damaged;
-    case Head::matches:
-      break;
-  }
-  std::vector<Partner> partners;
-  SqlRow row;
-  while (!rest.empty()) {
-    if (!parse_row(&parser, take_line(), &row)) return damaged;
-    Result<Partner> partner = partner_from_row(row, home);
-    if (!partner.ok()) return Status::error(path + ": " + partner.status().message());
-    partners.push_back(partner.take());
-  }
-  return Cached(std::move(partners));
+Status PartnerCache::confirm() {
+  const int64_t now_us = clock_->wall_us();
+  timespec now{};
+  now.tv_sec = now_us / 1'000'000;
+  now.tv_nsec = now_us % 1'000'000 * 1000;
+  const timespec times[2] = {now, now};
+  return utimensat(AT_FDCWD, path_.c_str(), times, 0) == 0 ? Status() : failed("touch", path_);
+}
+
+Result<CachedPartners> PartnerCache::load() const {
+  Result<std::string> text = read_file(path_);
+  if (!text.ok()) return text.status();
+  Result<Partners> rows = partners_from_text(text.value(), control_, home_);
+  if (!rows.ok()) return Status::error(path_ + " cannot be used: " + rows.status().message());
+  if (rows.value().partners.empty()) return Status::error(path_ + " holds no partner");
+  struct stat status {};
+  if (::stat(path_.c_str(), &status) != 0) return failed("look at", path_);
+  CachedPartners cached;
+  cached.rows = rows.take();
+  cached.confirmed_us = int64_t{status.st_mtim.tv_sec} * 1'000'000 + status.st_mtim.tv_nsec / 1000;
+  return cached;
 }
 
 }  // namespace postback::partner

@@ -94,7 +94,7 @@ Result<Partner> partner_from_row(const SqlRow& row, const DatabaseHome& home) {
 SqlRow partner_to_row(const Partner& partner) {
   SqlRow row;
   for (const PartnerField& field : partner_fields()) {
-    row.push_back(sql_text(field, partner, base::DatabaseKind::sqlite));
+    row.push_back(sql_text(field, partner, base::DatabaseKind::postgresql));
   }
   return row;
 }

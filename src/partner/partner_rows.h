@@ -28,7 +28,7 @@ struct Partners {
 base::Result<std::vector<SqlRow>> read_partner_rows(SqlClient* client);
 // A checked partner with its effective_database_url, or what is wrong with the row.
 base::Result<Partner> partner_from_row(const SqlRow& row, const DatabaseHome& home);
-// The row that gives this partner again.
+// The row that partner_from_row() makes this partner of, without its effective_database_url.
 SqlRow partner_to_row(const Partner& partner);
 // The value of a row's column.
 std::string row_text(const SqlRow& row, std::string_view field);

@@ -15,8 +15,11 @@ struct PartnerTable::Index {
 };
 
 PartnerTable::PartnerTable(std::vector<std::shared_ptr<const PartnerEntry>> entries,
-                           uint64_t version)
-    : entries_(std::move(entries)), index_(std::make_unique<Index>()), version_(version) {
+                           uint64_t version, TableSource source)
+    : entries_(std::move(entries)),
+      index_(std::make_unique<Index>()),
+      version_(version),
+      source_(source) {
   index_->by_path.reserve(entries_.size());
   for (const auto& entry : entries_) {
     // The registry sees to it that paths are unique.

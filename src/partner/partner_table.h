@@ -18,9 +18,16 @@ struct PartnerEntry {
   std::shared_ptr<const conversion::Mapping> mapping;
 };
 
+// Where the partners of a table were read.
+enum class TableSource : uint8_t {
+  control_database,
+  cache,  // As they once were: there may be others by now.
+};
+
 class PartnerTable {
  public:
-  PartnerTable(std::vector<std::shared_ptr<const PartnerEntry>> entries, uint64_t version);
+  PartnerTable(std::vector<std::shared_ptr<const PartnerEntry>> entries, uint64_t version,
+               TableSource source = TableSource::control_database);
   ~PartnerTable();
   PartnerTable(const PartnerTable&) = delete;
   PartnerTable& operator=(const PartnerTable&) = delete;
@@ -31,12 +38,14 @@ class PartnerTable {
   // Ordered by partner id. An entry that did not change is the same object as in the table before.
   const std::vector<std::shared_ptr<const PartnerEntry>>& entries() const { return entries_; }
   uint64_t version() const { return version_; }  // Grows with every change; starts at 1.
+  TableSource source() const { return source_; }
 
  private:
   struct Index;
   std::vector<std::shared_ptr<const PartnerEntry>> entries_;
   std::unique_ptr<Index> index_;
   uint64_t version_;
+  TableSource source_;
 };
 
 }  // namespace postback::partner

@@ -1,5 +1,6 @@
 #include "partner/registry.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
@@ -11,6 +12,7 @@
 #include "base/database_url.h"
 #include "base/log.h"
 #include "base/printable.h"
+#include "base/time.h"
 #include "partner/control_watch.h"
 #include "partner/partner_cache.h"
 #include "partner/table_builder.h"
@@ -34,6 +36,15 @@ std::string shown_control(const std::string& url) {
   return unknown ? base::masked_url(url) : "sqlite:" + base::printable(path.string());
 }
 
+// "25 min": how long ago something was, in whole units, the largest that fits.
+std::string age_text(int64_t age_us) {
+  const int64_t seconds = std::max<int64_t>(age_us, 0) / 1'000'000;
+  if (seconds < 120) return std::to_string(seconds) + " s";
+  if (seconds < 2 * 3600) return std::to_string(seconds / 60) + " min";
+  if (seconds < 2 * 86400) return std::to_string(seconds / 3600) + " h";
+  return std::to_string(seconds / 86400) + " days";
+}
+
 }  // namespace
 
 // Used by the registry and its thread. A thread that hangs in the resolver outlives the registry
@@ -41,24 +52,21 @@ std::string shown_control(const std::string& url) {
 struct Registry::Impl {
   explicit Impl(const base::Settings& settings, OnTable on_table)
       : control_url(settings.database_url),
-        home(database_home(settings)),
-        remembers(base::database_kind(control_url) == base::DatabaseKind::postgresql),
-        watch(home),
+        watch(database_home(settings)),
+        cache(database_home(settings), shown_control(settings.database_url)),
         on_table(std::move(on_table)) {
     status.kind = base::database_kind_name(base::database_kind(control_url));
   }
 
   void look(bool force);
-  void recall();
+  void use_cache();
   void run();
 
   const std::string control_url;
-  const DatabaseHome home;
-  // A control database on another machine may be away when this one starts. A SQLite file is where
-  // the memory of it would be.
-  const bool remembers;
   // The thread's own (and start()'s, before there is a thread).
   ControlWatch watch;
+  PartnerCache cache;
+  std::string cache_error;  // Last logged.
   std::shared_ptr<const PartnerTable> table;
   std::map<int64_t, std::string> bad_logged;  // By partner id: the error last logged.
   std::thread thread;
@@ -75,8 +83,8 @@ struct Registry::Impl {
   RegistryStatus status;
 
  private:
+  void keep_cache();
   void log_bad(const std::vector<BadPartner>& bad);
-  void remember();
   void hand_out(std::shared_ptr<const PartnerTable> next);
   void set_status(const base::Status& result);
 };
@@ -87,44 +95,42 @@ void Registry::Impl::look(bool force) {
     log_bad(rows.value()->bad);
     TableChange change = next_table(table.get(), std::move(*rows.value()));
     for (const std::string& note : change.notes) LOG_INFO("partner", note);
-    if (change.table != nullptr) {
-      hand_out(std::move(change.table));
-      remember();
-    }
+    if (change.table != nullptr) hand_out(std::move(change.table));
   }
   set_status(rows.status());
-}
-
-void Registry::Impl::remember() {
-  if (!remembers) return;
-  std::vector<Partner> partners;
-  for (const auto& entry : table->entries()) partners.push_back(entry->partner);
-  const base::Status written = write_partner_cache(home, partners);
-  if (written.ok()) return;
-  LOG_WARNING("partner",
-              "the partners cannot be remembered, a start without the control database "
-              "will know none: " +
-                  written.message());
+  if (rows.ok()) keep_cache();
 }
 
 // At the start, when the control database is away.
-void Registry::Impl::recall() {
-  base::Result<std::optional<std::vector<Partner>>> cached = read_partner_cache(home);
+void Registry::Impl::use_cache() {
+  base::Result<CachedPartners> cached = cache.load();
   if (!cached.ok()) {
-    LOG_WARNING("partner",
-                "the partners of the last run are not used: " + cached.status().message());
+    LOG_WARNING("partner", "no partners are kept from before: " + cached.status().message());
     return;
   }
-  if (!cached.value().has_value() || cached.value()->empty()) return;
-  Partners partners;
-  partners.partners = std::move(*cached.value());
-  LOG_WARNING("partner", "until the control database is back, the " +
-                             std::to_string(partners.partners.size()) +
-                             " partners of the last run are served, from " +
-                             partner_cache_path(home));
-  hand_out(next_table(nullptr, std::move(partners)).table);
+  const int64_t as_of_us = cached.value().confirmed_us;
+  for (const BadPartner& row : cached.value().rows.bad) {
+    LOG_ERROR("partner",
+              "partner " + row.partner_code + " is left out of " + cache.path() + ": " + row.error);
+  }
+  hand_out(next_table(nullptr, std::move(cached.value().rows), TableSource::cache).table);
+  std::string time;
+  base::append_iso8601(&time, as_of_us - as_of_us % 1'000'000);
+  LOG_WARNING("partner", "serving the " + std::to_string(table->entries().size()) +
+                             " partners kept in " + cache.path() + ", which is " +
+                             age_text(base::system_clock().wall_us() - as_of_us) + " old (" + time +
+                             "), until the control database is back");
   const std::lock_guard lock(mutex);
   status.loaded = true;
+  status.cached_as_of_us = as_of_us;
+}
+
+void Registry::Impl::keep_cache() {
+  const base::Status kept = cache.keep(table);
+  if (kept.ok() || kept.message() == cache_error) return;
+  cache_error = kept.message();
+  LOG_WARNING("partner", "the partners cannot be kept for a start without the control database: " +
+                             kept.message());
 }
 
 void Registry::Impl::log_bad(const std::vector<BadPartner>& bad) {
@@ -162,10 +168,11 @@ void Registry::Impl::set_status(const base::Status& result) {
                             std::to_string(table->entries().size()) + " partners");
   } else if (!result.ok() && (status.up || first)) {
     LOG_ERROR("partner", "control database " + shown + " is away, " +
-                             (table == nullptr ? "no partner is known yet: "
+                             (table == nullptr ? "no partner was read yet: "
                                                : "the partners stay as they were: ") +
                              result.message());
   }
+  if (result.ok()) status.cached_as_of_us = 0;
   status.up = result.ok();
   status.error = result.message();
   status.loaded = table != nullptr;
@@ -214,7 +221,7 @@ base::Status Registry::start() {
   const base::Status status = check_connectable_url(impl_->control_url);
   if (!status.ok()) return base::Status::error("DATABASE_URL: " + status.message());
   impl_->look(false);
-  if (impl_->table == nullptr && impl_->remembers) impl_->recall();
+  if (!this->status().loaded) impl_->use_cache();
   impl_->thread = std::thread(&Impl::run, impl_.get());
   return base::Status();
 }

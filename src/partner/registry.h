@@ -1,7 +1,7 @@
 // Keeps the partner table true to the control database, on a thread of its own: asks twice a
 // second whether `partners` changed (by whoever: another server, postbackctl, SQL by hand) and
-// hands out a new table. While the control database is away the last table stays in use, also over
-// a start where it is a PostgreSQL (partner_cache.h).
+// hands out a new table. While the control database is away the last table stays in use; when it
+// is away at the start, that is the one of the partner cache (partner_cache.h), until it is back.
 #pragma once
 
 #include <functional>
@@ -14,10 +14,13 @@
 namespace postback::partner {
 
 struct RegistryStatus {
-  bool loaded = false;  // A table was handed out at least once.
+  bool loaded = false;  // A table was handed out at least once, be it the cache's.
   bool up = false;      // The last look at the control database succeeded.
   std::string kind;     // "sqlite" or "postgresql".
   std::string error;    // Of the last failure, without secrets.
+  // When the partners in use, which are the cache's, were last seen to be those of the control
+  // database; microseconds since the epoch. 0: they are the control database's own.
+  int64_t cached_as_of_us = 0;
 };
 
 class Registry {
@@ -28,8 +31,8 @@ class Registry {
   Registry(const base::Settings& settings, OnTable on_table);
   ~Registry();  // Stops and joins the thread; waits at most for one statement's time limit.
   // Looks once on the calling thread (creating the control database and its table if missing) and
-  // then starts the thread. A control database that is away is not an error here (see status());
-  // a DATABASE_URL that cannot be understood is.
+  // then starts the thread. A control database that is away is not an error here (see status()),
+  // with a cache or without; a DATABASE_URL that cannot be understood is.
   base::Status start();
   void reload();                  // Any thread: looks now (SIGHUP).
   RegistryStatus status() const;  // Any thread.

@@ -53,7 +53,7 @@ void keep_before(const std::vector<BadPartner>& bad, const std::map<int64_t, Ent
 
 }  // namespace
 
-TableChange next_table(const PartnerTable* before, Partners rows) {
+TableChange next_table(const PartnerTable* before, Partners rows, TableSource source) {
   TableChange change;
   const std::map<int64_t, Entry> old = entries_by_id(before);
   std::vector<Entry> entries;
@@ -74,9 +74,11 @@ TableChange next_table(const PartnerTable* before, Partners rows) {
   for (const auto& [id, entry] : old) {
     if (!present.contains(id)) change.notes.push_back(note(entry->partner, "removed"));
   }
-  if (before != nullptr && entries == before->entries()) return change;
+  if (before != nullptr && entries == before->entries() && source == before->source()) {
+    return change;
+  }
   const uint64_t version = before == nullptr ? 1 : before->version() + 1;
-  change.table = std::make_shared<PartnerTable>(std::move(entries), version);
+  change.table = std::make_shared<PartnerTable>(std::move(entries), version, source);
   return change;
 }
 

@@ -19,7 +19,9 @@ struct TableChange {
 
 // Entries whose partner did not change are the same shared objects as in `before` (may be nullptr:
 // there is no table yet, and then there is always a next one). A bad row keeps its entry from
-// before, if there is one and its code and path are still free.
-TableChange next_table(const PartnerTable* before, Partners rows);
+// before, if there is one and its code and path are still free. A table of another source is
+// another table, though its entries be the same.
+TableChange next_table(const PartnerTable* before, Partners rows,
+                       TableSource source = TableSource::control_database);
 
 }  // namespace postback::partner

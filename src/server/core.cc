@@ -125,12 +125,17 @@ uint64_t Core::handle(const ExchangeId& id, const http::Request& request,
 }
 
 // A 404 makes senders switch the URL off. So it is not given while the partner may well exist and
-// only our registry is away, or was never filled (another file, init was forgotten).
+// only our registry is away, or was never filled (another file, init was forgotten). The cache's
+// partners are those of some time ago: one may have been added, or made active, since.
 void Core::answer_unknown_partner(const ExchangeId& id) {
   const partner::PartnerTable* table = tables_.current();
   if (table == nullptr) {
     answer_error(id, 503, "registry_unavailable",
                  "the partners are not known yet: the control database cannot be read");
+  } else if (table->source() == partner::TableSource::cache) {
+    answer_error(id, 503, "registry_unavailable",
+                 "no partner known from before has this endpoint, and the control database cannot "
+                 "be read");
   } else if (table->entries().empty()) {
     answer_error(id, 503, "registry_empty",
                  "no partner is registered: run postbackctl init, or check DATABASE_URL");

@@ -69,6 +69,9 @@ void append_control_database(JsonObject* object, std::string* out, const Process
   control.text("kind", process.registry.kind);
   control.text("state", process.registry.up ? "up" : "down");
   if (!process.registry.error.empty()) control.text("error", process.registry.error);
+  if (process.registry.cached_as_of_us > 0) {
+    control.time("partners_as_of", process.registry.cached_as_of_us);
+  }
   control.end();
 }
 

@@ -41,5 +41,30 @@ TEST_F(FileSync, FolderThatCannotBeMadeIsNamed) {
                     HasSubstr("Not a directory"), HasSubstr("check the path and its rights")));
 }
 
+TEST_F(FileSync, FileIsReplacedWholeAndForItsOwnerOnly) {
+  const std::string path = folder_ / "secrets";
+  std::ofstream(path) << "everybody may read this, which is longer";
+  // Left by a process that was killed, for all to read.
+  std::ofstream(path + ".new") << "half";
+  const Status status = replace_private_file(path, std::string("a\0b\n", 4));
+  EXPECT_TRUE(status.ok()) << status.message();
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), std::string("a\0b\n", 4));
+  EXPECT_EQ(fs::status(path).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  EXPECT_FALSE(fs::exists(path + ".new"));
+  EXPECT_TRUE(replace_private_file(path, "").ok());
+  EXPECT_EQ(fs::file_size(path), 0u);
+}
+
+TEST_F(FileSync, FileThatCannotBeReplacedStaysAndNothingIsLeft) {
+  const std::string path = folder_ / "taken";
+  fs::create_directory(path);
+  EXPECT_THAT(replace_private_file(path, "x").message(), HasSubstr("cannot replace " + path));
+  EXPECT_TRUE(fs::is_directory(path));
+  EXPECT_FALSE(fs::exists(path + ".new"));
+  EXPECT_THAT(replace_private_file(folder_ / "none" / "file", "x").message(),
+              AllOf(HasSubstr("cannot make"), HasSubstr("No such file or directory")));
+}
+
 }  // namespace
 }  // namespace postback::base

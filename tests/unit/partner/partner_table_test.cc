@@ -56,6 +56,17 @@ TEST(PartnerTable, UnchangedEntriesAreTheSameObjects) {
   EXPECT_THAT(change.notes, ElementsAre("partner rector changed, /rector/event, inactive"));
 }
 
+TEST(PartnerTable, TableOfAnotherSourceIsAnotherTableOfTheSameEntries) {
+  const Table cached = next_table(nullptr, shipped_rows(), TableSource::cache).table;
+  EXPECT_EQ(cached->source(), TableSource::cache);
+  const TableChange change = next_table(cached.get(), shipped_rows());
+  ASSERT_NE(change.table, nullptr);
+  EXPECT_EQ(change.table->source(), TableSource::control_database);
+  EXPECT_EQ(change.table->version(), 2u);
+  EXPECT_EQ(change.table->entries(), cached->entries());
+  EXPECT_THAT(change.notes, IsEmpty());
+}
+
 TEST(PartnerTable, RemovedAndAddedPartnersAreNoted) {
   const Table one = next_table(nullptr, shipped_rows()).table;
   Partners rows = shipped_rows();
