@@ -1,6 +1,7 @@
 // An exact decimal amount: units x 10^-scale. Keeps the scale it came with ("99.90" stays 99.90).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,6 +20,9 @@ struct Decimal {
   [[nodiscard]] static bool parse(std::string_view text, Decimal* out);
   // Appends the shortest exact form that keeps the scale: "-0.50", "100", "0.000000000001".
   void append_to(std::string* out) const;
+  // The same at `to`, which has room for kTextBytesMax; returns the end.
+  char* write_to(char* to) const;
+  static constexpr size_t kTextBytesMax = 48;  // 39 digits of units, sign, point, leading zero.
   std::string to_string() const;
   // Exact; 10^8 addends of the greatest size fit. The result has the larger scale of the two.
   void add(const Decimal& other);

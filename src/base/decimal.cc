@@ -1,5 +1,6 @@
 #include "postback/decimal.h"
 
+#include <cstring>
 #include <limits>
 
 namespace postback {
@@ -34,37 +35,46 @@ __int128 rescaled(const Decimal& decimal, int scale) {
 
 }  // namespace
 
+// Integer and fraction are read apart, so that each fits into 64 bits.
 bool Decimal::parse(std::string_view text, Decimal* out) {
-  size_t position = 0;
-  const bool negative = !text.empty() && text[0] == '-';
-  if (negative || (!text.empty() && text[0] == '+')) ++position;
+  static_assert(kIntegerDigitsMax <= 18 && kScaleMax <= 18);
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  const bool negative = at != end && *at == '-';
+  if (at != end && (*at == '-' || *at == '+')) ++at;
 
-  __int128 units = 0;
-  int integer_digits = 0;  // Without leading zeros.
-  int fraction_digits = 0;
-  bool any_digit = false;
-  for (; position < text.size() && is_digit(text[position]); ++position) {
-    any_digit = true;
-    if (units == 0 && text[position] == '0') continue;
-    if (++integer_digits > kIntegerDigitsMax) return false;
-    units = units * 10 + (text[position] - '0');
+  const char* const integer_start = at;
+  while (at != end && *at == '0') ++at;
+  const char* const digits_start = at;
+  uint64_t integer = 0;
+  for (; at != end && is_digit(*at); ++at) {
+    if (at - digits_start == kIntegerDigitsMax) return false;
+    integer = integer * 10 + static_cast<uint64_t>(*at - '0');
   }
-  if (position < text.size() && text[position] == '.') {
-    for (++position; position < text.size() && is_digit(text[position]); ++position) {
-      any_digit = true;
-      if (++fraction_digits > kScaleMax) return false;
-      units = units * 10 + (text[position] - '0');
+  bool any_digit = at != integer_start;
+
+  uint64_t fraction = 0;
+  int64_t fraction_digits = 0;
+  if (at != end && *at == '.') {
+    const char* const fraction_start = ++at;
+    for (; at != end && is_digit(*at); ++at) {
+      if (at - fraction_start == kScaleMax) return false;
+      fraction = fraction * 10 + static_cast<uint64_t>(*at - '0');
     }
+    fraction_digits = at - fraction_start;
+    any_digit = any_digit || fraction_digits > 0;
   }
-  if (!any_digit || position != text.size()) return false;
+  if (!any_digit || at != end) return false;
+  const __int128 units =
+      static_cast<__int128>(integer) * power_of_ten(static_cast<int>(fraction_digits)) + fraction;
   out->units = negative ? -units : units;
   out->scale = static_cast<uint8_t>(fraction_digits);
   return true;
 }
 
-void Decimal::append_to(std::string* out) const {
-  // Digits from the last to the first; 39 of units, a point, a leading zero and a sign fit.
-  char digits[64];
+char* Decimal::write_to(char* to) const {
+  // Digits from the last to the first.
+  char digits[kTextBytesMax];
   char* const end = digits + sizeof digits;
   char* first = end;
   unsigned __int128 rest =
@@ -80,7 +90,14 @@ void Decimal::append_to(std::string* out) const {
     put(static_cast<int>(small % 10));
   }
   if (units < 0) *--first = '-';
-  out->append(first, static_cast<size_t>(end - first));
+  const auto size = static_cast<size_t>(end - first);
+  std::memcpy(to, first, size);
+  return to + size;
+}
+
+void Decimal::append_to(std::string* out) const {
+  char text[kTextBytesMax];
+  out->append(text, static_cast<size_t>(write_to(text) - text));
 }
 
 std::string Decimal::to_string() const {

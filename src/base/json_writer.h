@@ -1,9 +1,12 @@
-// Writing JSON (RFC 8259) by appending to a string. Pure functions; the caller places commas.
+// Writing JSON (RFC 8259) by appending to a string, or, where every instruction counts, at a place
+// that has room. Pure functions; the caller places commas.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#include "base/text_buffer.h"
 
 namespace postback::base {
 
@@ -11,13 +14,30 @@ namespace postback::base {
 // bytes that are not UTF-8 become U+FFFD, one per maximal invalid part, so the result is always
 // valid JSON in valid UTF-8. NUL becomes U+FFFD too: PostgreSQL's text cannot hold it.
 void append_json_string(std::string* out, std::string_view text);
-// Appends a decimal integer.
+// The same at `to`, which has room for json_string_bytes_max(text.size()) bytes.
+char* put_json_string(char* to, std::string_view text);
+constexpr size_t json_string_bytes_max(size_t text_bytes) {
+  return 6 * text_bytes + 2;  // "\u001f", and the quotes.
+}
+// Decimal integers.
 void append_integer(std::string* out, int64_t value);
+char* put_integer(char* to, int64_t value);
+inline constexpr size_t kIntegerBytesMax = 20;  // -9223372036854775808
 // Appends "name": with its quotes and the colon; `name` is a literal of ours, not escaped.
 inline void append_json_name(std::string* out, std::string_view name) {
   out->push_back('"');
   out->append(name);
   out->append("\":");
+}
+
+// Appends what `write` puts at the place it is given, which has room for `bytes_max` bytes; it
+// returns the end of what it has put there.
+template <typename Write>
+void append_with(std::string* out, size_t bytes_max, Write write) {
+  const size_t before = out->size();
+  out->resize(before + bytes_max);
+  const char* end = write(out->data() + before);
+  out->resize(static_cast<size_t>(end - out->data()));
 }
 
 }  // namespace postback::base

@@ -37,6 +37,48 @@ TEST(JsonWriter, ReplacesNulAndEveryMaximalInvalidPart) {
   EXPECT_EQ(json("\xe2\x82x"), "\"\uFFFDx\"");
 }
 
+// One byte after the other, as a reader of RFC 8259 would write it.
+std::string by_byte(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (c == '\n') {
+      out += "\\n";
+    } else if (c == 1) {
+      out += "\\u0001";
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+TEST(JsonWriter, FindsWhatIsToBeEscapedAtEveryPlaceOfEverySize) {
+  for (size_t size = 0; size < 40; ++size) {
+    const std::string plain =
+        std::string("0123456789abcdefghijklmnopqrstuvwxyz~!#]").substr(0, size);
+    EXPECT_EQ(json(plain), by_byte(plain));
+    for (size_t place = 0; place < size; ++place) {
+      for (const char c : {'"', '\\', '\n', '\x01', '\x7f', ' '}) {
+        std::string text = plain;
+        text[place] = c;
+        EXPECT_EQ(json(text), by_byte(text));
+      }
+    }
+  }
+}
+
+TEST(JsonWriter, PutsNothingBeyondItsBound) {
+  for (size_t size = 0; size < 20; ++size) {
+    for (const char c : {'x', '\x1f', '\0', '\xff'}) {
+      std::string room(json_string_bytes_max(size) + 8, '#');
+      const char* end = put_json_string(room.data(), std::string(size, c));
+      EXPECT_LE(end, room.data() + json_string_bytes_max(size));
+      EXPECT_EQ(room.substr(json_string_bytes_max(size)), "########");
+    }
+  }
+}
+
 TEST(JsonWriter, AppendsBehindWhatIsThere) {
   std::string out = "{";
   append_json_name(&out, "id");

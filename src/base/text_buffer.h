@@ -1,0 +1,65 @@
+// Memory into which text is written through plain pointers: room is made once for several pieces,
+// and a piece costs little more than the copy. For text that is built for every postback, where
+// the appends of std::string cost more than the few bytes that they copy.
+//
+// Owner and thread: one. The memory is kept for the next text.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <string_view>
+
+#include "base/check.h"
+
+namespace postback::base {
+
+// Writes `text` at `to`, which has room for it; returns the end of what was written. So do all
+// functions named put_….
+inline char* put(char* to, std::string_view text) {
+  std::memcpy(to, text.data(), text.size());
+  return to + text.size();
+}
+inline char* put(char* to, char c) {
+  *to = c;
+  return to + 1;
+}
+
+class TextBuffer {
+ public:
+  std::string_view view() const { return {bytes_.get(), size_}; }
+  size_t size() const { return size_; }
+  // Gives the memory back when it is larger than `bytes_kept`.
+  void clear(size_t bytes_kept) {
+    size_ = 0;
+    if (capacity_ <= bytes_kept) return;
+    bytes_.reset();
+    capacity_ = 0;
+  }
+
+  // The end of the text, with room for `bytes` more. Until the next call; end it with close().
+  char* open(size_t bytes) {
+    if (capacity_ - size_ < bytes) grow(bytes);
+    return bytes_.get() + size_;
+  }
+  // `end`: of what was written since open().
+  void close(const char* end) {
+    size_ = static_cast<size_t>(end - bytes_.get());
+    CHECK(size_ <= capacity_);
+  }
+
+ private:
+  void grow(size_t bytes) {
+    const size_t capacity = 2 * (size_ + bytes);
+    auto larger = std::make_unique_for_overwrite<char[]>(capacity);
+    if (size_ > 0) std::memcpy(larger.get(), bytes_.get(), size_);
+    bytes_ = std::move(larger);
+    capacity_ = capacity;
+  }
+
+  std::unique_ptr<char[]> bytes_;
+  size_t size_ = 0;
+  size_t capacity_ = 0;
+};
+
+}  // namespace postback::base
