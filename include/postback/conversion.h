@@ -42,33 +42,24 @@ class Conversion {
   // The text, or an empty view when absent. Valid until the next set() or clear().
   std::string_view text(Field field) const {
     const Span& span = spans_[static_cast<size_t>(field)];
-    return span.offset == kAbsent ? std::string_view()
-                                  : std::string_view(bytes_).substr(span.offset, span.size);
+    return has(field) ? std::string_view(bytes_.data() + span.offset, span.size)
+                      : std::string_view();
   }
-  bool has(Field field) const { return spans_[static_cast<size_t>(field)].offset != kAbsent; }
+  bool has(Field field) const { return (present_ & bit(field)) != 0; }
   // Copies `value`; an empty value is present. Setting a field again wastes its old bytes.
   // `value` must not point into this object, except where it is the text of a field.
   void set(Field field, std::string_view value) {
-    begin(field);
+    spans_[static_cast<size_t>(field)] = {static_cast<uint32_t>(bytes_.size()),
+                                          static_cast<uint32_t>(value.size())};
+    present_ |= bit(field);
     bytes_.append(value);
-    end(field);
   }
-  // Builds a field in place: begin(), append to buffer(), end(). Never nested. Views taken before
-  // are invalid after.
-  void begin(Field field) {
-    spans_[static_cast<size_t>(field)].offset = static_cast<uint32_t>(bytes_.size());
-  }
-  std::string* buffer() { return &bytes_; }
-  void end(Field field) {
-    Span& span = spans_[static_cast<size_t>(field)];
-    span.size = static_cast<uint32_t>(bytes_.size()) - span.offset;
-  }
-  void unset(Field field) { spans_[static_cast<size_t>(field)].offset = kAbsent; }
+  void unset(Field field) { present_ &= ~bit(field); }
   size_t byte_count() const { return bytes_.size(); }
 
   // Forgets everything. Keeps the buffer, unless one large postback made it huge.
   void clear() {
-    spans_.fill(Span{});
+    present_ = 0;
     if (bytes_.capacity() > kBufferBytesKept) std::string().swap(bytes_);
     bytes_.clear();
     id = 0;
@@ -89,12 +80,15 @@ class Conversion {
   std::optional<Decimal> usd_earning;
 
  private:
-  static constexpr uint32_t kAbsent = UINT32_MAX;
   static constexpr size_t kBufferBytesKept = 16 * 1024;
   struct Span {
-    uint32_t offset = kAbsent;
+    uint32_t offset = 0;
     uint32_t size = 0;
   };
+  static_assert(static_cast<size_t>(Field::kCount) <= 32);
+  static constexpr uint32_t bit(Field field) { return 1u << static_cast<unsigned>(field); }
+
+  uint32_t present_ = 0;  // A bit per field; only the spans of these mean anything.
   std::array<Span, static_cast<size_t>(Field::kCount)> spans_{};
   std::string bytes_;
 };

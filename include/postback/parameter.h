@@ -13,6 +13,9 @@ struct Parameter {
   Source source = Source::query;
   // The value is JSON text (number, true, false, null, array, object) to be kept as it is.
   bool is_json = false;
+  // Known to be ASCII without NUL, so that nobody needs to look again: name and value. False says
+  // nothing.
+  bool is_ascii = false;
 };
 
 }  // namespace postback

@@ -1,5 +1,6 @@
 #include "conversion/mapping.h"
 
+#include "base/json_writer.h"
 #include "conversion/mapping_impl.h"
 
 namespace postback::conversion {
@@ -64,6 +65,10 @@ base::Result<std::shared_ptr<const Mapping>> Mapping::compile(const Partner& par
     while (index < impl->entries.size() && impl->entries[index].name != name) ++index;
     if (index == impl->entries.size()) impl->entries.push_back({});
     impl->entries[index] = {.name = name, .partner_name = partner_name, .mapped = true};
+  }
+  for (const std::string& name : impl->names) {
+    base::append_json_string(&impl->json_names.emplace_back(), name);
+    impl->json_names.back().push_back(':');
   }
   build_slots(impl.get());
 

@@ -39,7 +39,8 @@ struct Mapping::Impl {
   TimeZone zone;
   // The columns in the order of Column, then the left names that are no columns.
   std::vector<Entry> entries;
-  std::vector<std::string> names;  // Every left and right name, once.
+  std::vector<std::string> names;       // Every left and right name, once.
+  std::vector<std::string> json_names;  // The same as members of an object: "sub_id":
 
   const Entry& entry(Column column) const { return entries[static_cast<size_t>(column)]; }
   std::string_view name_of(Column column) const { return names[entry(column).name]; }

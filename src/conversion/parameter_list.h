@@ -22,7 +22,14 @@ class ParameterList {
 
   // False, with a fault, when the list is full. A name or value that is too long raises a fault
   // but is added: quarantine shows as much as could be read.
-  bool add(const Parameter& parameter);
+  bool add(const Parameter& parameter) {
+    const bool is_usual = parameters_.size() < kParametersMax &&
+                          parameter.name.size() <= kParameterBytesMax &&
+                          parameter.value.size() <= kParameterBytesMax;
+    if (!is_usual && !raise_fault(parameter)) return false;
+    parameters_.push_back(parameter);
+    return true;
+  }
   void clear() {
     parameters_.clear();
     fault_.clear();
@@ -31,6 +38,9 @@ class ParameterList {
   Fault& fault() { return fault_; }
 
  private:
+  // False when the parameter cannot be added.
+  bool raise_fault(const Parameter& parameter);
+
   std::vector<Parameter> parameters_;
   Fault fault_;
 };

@@ -40,13 +40,14 @@ void ParameterTable::build(const Mapping::Impl& mapping, std::span<const Paramet
   chosen_.assign(mapping.entries.size(), kNone);
   for (const Parameter& parameter : parameters) {
     items_.push_back({.parameter = parameter});
-    repair(&items_.back(), parameters, notes);
+    if (!parameter.is_ascii) repair_if_needed(&items_.back(), parameters, notes);
     link(mapping, static_cast<int>(items_.size()) - 1, notes);
   }
   choose(mapping, notes);
 }
 
-void ParameterTable::repair(Item* item, std::span<const Parameter> parameters, Notes* notes) {
+void ParameterTable::repair_if_needed(Item* item, std::span<const Parameter> parameters,
+                                      Notes* notes) {
   Parameter& parameter = item->parameter;
   const bool clean_name = is_clean(parameter.name);
   const bool clean_value = parameter.is_json
@@ -86,9 +87,9 @@ void ParameterTable::link(const Mapping::Impl& mapping, int index, Notes* notes)
   if (added.name_index == kNone) {
     earlier = first_of_unmapped_name(added.parameter.name, index);
   } else {
-    int& first_index = first_of_name_[static_cast<size_t>(added.name_index)];
+    ItemIndex& first_index = first_of_name_[static_cast<size_t>(added.name_index)];
     earlier = first_index;
-    if (earlier == kNone) first_index = index;
+    if (earlier == kNone) first_index = static_cast<ItemIndex>(index);
   }
   if (earlier == kNone) {
     added.first = true;
@@ -133,11 +134,11 @@ int ParameterTable::first_value(uint16_t name_index) const {
 void ParameterTable::choose(const Mapping::Impl& mapping, Notes* notes) {
   for (size_t i = 0; i < mapping.entries.size(); ++i) {
     const Mapping::Impl::Entry& entry = mapping.entries[i];
-    chosen_[i] = first_value(entry.name);
+    chosen_[i] = static_cast<ItemIndex>(first_value(entry.name));
     if (entry.partner_name == entry.name) continue;
     const int partners = first_value(entry.partner_name);
     if (chosen_[i] == kNone) {
-      chosen_[i] = partners;
+      chosen_[i] = static_cast<ItemIndex>(partners);
     } else if (partners != kNone && item(partners).parameter.value != chosen(i)->parameter.value) {
       notes->start(mapping.names[entry.name])
           ->append(" and ")

@@ -13,6 +13,7 @@
 
 #include "conversion/mapping_impl.h"
 #include "conversion/notes.h"
+#include "conversion/parameter_list.h"
 #include "postback/parameter.h"
 
 namespace postback::conversion {
@@ -33,9 +34,13 @@ class ParameterTable {
     bool is_null() const { return parameter.is_json && parameter.value == "null"; }
   };
 
-  // `parameters`: those that win come first (the body's before the query's). Notes what was
-  // replaced, and where values disagree.
+  // `parameters`: at most kParametersMax; those that win come first (the body's before the
+  // query's). Notes what was replaced, and where values disagree.
   void build(const Mapping::Impl& mapping, std::span<const Parameter> parameters, Notes* notes);
+
+  ParameterTable() { items_.reserve(kParametersMax); }
+  ParameterTable(const ParameterTable&) = delete;
+  ParameterTable& operator=(const ParameterTable&) = delete;
 
   std::span<const Item> items() const { return items_; }
   const Item& item(int index) const { return items_[static_cast<size_t>(index)]; }
@@ -49,17 +54,20 @@ class ParameterTable {
   }
 
  private:
-  void repair(Item* item, std::span<const Parameter> parameters, Notes* notes);
-  std::string_view without_nul(const Parameter& parameter);
+  void repair_if_needed(Item* item, std::span<const Parameter> parameters, Notes* notes);
   void link(const Mapping::Impl& mapping, int index, Notes* notes);
   int first_of_unmapped_name(std::string_view name, int end) const;
   int first_value(uint16_t name_index) const;
   void choose(const Mapping::Impl& mapping, Notes* notes);
 
+  // Index of an item, or kNone. One byte, so that a new postback starts with a short memset.
+  using ItemIndex = int8_t;
+  static_assert(kParametersMax <= INT8_MAX);
+
   std::vector<Item> items_;
-  std::vector<int> first_of_name_;  // By index of the mapping's names.
-  std::vector<int> chosen_;         // By index of the mapping's entries.
-  std::string repaired_;            // Reserved before the first use, so that views into it stay.
+  std::vector<ItemIndex> first_of_name_;  // By index of the mapping's names.
+  std::vector<ItemIndex> chosen_;         // By index of the mapping's entries.
+  std::string repaired_;  // Reserved before the first use, so that views into it stay.
 };
 
 }  // namespace postback::conversion

@@ -1,5 +1,6 @@
 #include "conversion/reader.h"
 
+#include "base/text_buffer.h"
 #include "conversion/ascii.h"
 #include "conversion/columns.h"
 #include "conversion/content_type.h"
@@ -32,13 +33,16 @@ struct Reader::Impl {
   ParameterTable table;
   RawDataWriter raw_data;
   Notes notes;
+  base::TextBuffer json;
+  const Mapping::Impl* mapping = nullptr;  // Of the last read().
   std::vector<MappedStep> steps;
   bool form_looks_like_json = false;
 
   void read_parameters(const RawPostback& raw);
   void read_body(const RawPostback& raw);
-  void collect_steps(const Mapping::Impl& mapping);
-  void write_quarantine(const Mapping::Impl& mapping, const RawPostback& raw, Conversion* out);
+  void write_json(const Mapping::Impl& compiled, const RawPostback& raw, Conversion* out);
+  void collect_steps();
+  void write_quarantine(const Mapping::Impl& compiled, const RawPostback& raw, Conversion* out);
 };
 
 Reader::Reader() : impl_(std::make_unique<Impl>()) {}
@@ -55,7 +59,7 @@ Reason Reader::read(const Mapping& mapping, const RawPostback& raw, Conversion* 
 
   impl_->read_parameters(raw);
   impl_->table.build(compiled, impl_->list.parameters(), &impl_->notes);
-  impl_->collect_steps(compiled);
+  impl_->mapping = &compiled;
   Fault& fault = impl_->list.fault();
   if (!fault.found()) fill_columns(compiled, impl_->table, out, &impl_->notes, &fault);
   if (fault.reason == Reason::conversion_id_missing && impl_->form_looks_like_json) {
@@ -64,12 +68,7 @@ Reason Reader::read(const Mapping& mapping, const RawPostback& raw, Conversion* 
         "application/json";
   }
 
-  out->begin(Field::raw_data);
-  impl_->raw_data.append_raw_data(compiled, impl_->table, out->buffer());
-  out->end(Field::raw_data);
-  out->begin(Field::request_headers);
-  append_headers(raw.headers, out->buffer());
-  out->end(Field::request_headers);
+  impl_->write_json(compiled, raw, out);
   if (!raw.request_ip.empty()) out->set(Field::request_ip, raw.request_ip);
   if (fault.found()) {
     impl_->write_quarantine(compiled, raw, out);
@@ -80,6 +79,7 @@ Reason Reader::read(const Mapping& mapping, const RawPostback& raw, Conversion* 
 }
 
 std::span<const MappedStep> Reader::steps() const {
+  impl_->collect_steps();
   return impl_->steps;
 }
 
@@ -111,25 +111,37 @@ void Reader::Impl::read_body(const RawPostback& raw) {
   list.fault().raise(Reason::unsupported_media_type, {}, message);
 }
 
-void Reader::Impl::collect_steps(const Mapping::Impl& mapping) {
+void Reader::Impl::write_json(const Mapping::Impl& compiled, const RawPostback& raw,
+                              Conversion* out) {
+  constexpr size_t kJsonBytesKept = 64 * 1024;
+  json.clear(kJsonBytesKept);
+  raw_data.append_raw_data(compiled, table, &json);
+  const size_t raw_data_bytes = json.size();
+  append_headers(raw.headers, &json);
+  out->set(Field::raw_data, json.view().substr(0, raw_data_bytes));
+  out->set(Field::request_headers, json.view().substr(raw_data_bytes));
+}
+
+void Reader::Impl::collect_steps() {
   steps.clear();
-  for (size_t i = 0; i < mapping.entries.size(); ++i) {
-    const Mapping::Impl::Entry& entry = mapping.entries[i];
+  if (mapping == nullptr) return;
+  for (size_t i = 0; i < mapping->entries.size(); ++i) {
+    const Mapping::Impl::Entry& entry = mapping->entries[i];
     const ParameterTable::Item* value = table.chosen(i);
     if (!entry.mapped || value == nullptr) continue;
-    steps.push_back({.name = mapping.names[entry.name],
-                     .partner_name = mapping.names[entry.partner_name],
+    steps.push_back({.name = mapping->names[entry.name],
+                     .partner_name = mapping->names[entry.partner_name],
                      .value = value->parameter.value});
   }
 }
 
-void Reader::Impl::write_quarantine(const Mapping::Impl& mapping, const RawPostback& raw,
+void Reader::Impl::write_quarantine(const Mapping::Impl& compiled, const RawPostback& raw,
                                     Conversion* out) {
   const Fault& fault = list.fault();
   out->reason = fault.reason;
   out->usd_sale_amount.reset();
   out->usd_earning.reset();
-  fill_conversion_id_if_readable(mapping, table, out);
+  fill_conversion_id_if_readable(compiled, table, out);
   if (!fault.field.empty()) out->set(Field::fault_field, fault.field);
   out->set(Field::fault_message, fault.message);
   out->set(Field::method, raw.method);

@@ -44,7 +44,8 @@ class Reader {
   // target, headers, ip, body, raw_data (as far as parameters could be read) and, if it could be
   // read as valid text, conversion_id.
   Reason read(const Mapping& mapping, const RawPostback& raw, Conversion* out);
-  // The mappings that applied in the last read(); valid until the next.
+  // The mappings that applied in the last read(), whose mapping and request still exist; valid
+  // until the next. Only the step log asks, so they are collected when it does.
   std::span<const MappedStep> steps() const;
 
  private:

@@ -1,34 +1,60 @@
 #include "conversion/urlencoded.h"
 
+#include <algorithm>
+#include <bit>
+
+#include "base/byte_window.h"
 #include "conversion/ascii.h"
 
 namespace postback::conversion {
+
+// Each byte is looked at once, in windows; most names and values have nothing to decode.
 void UrlDecoder::parse(std::string_view text, Parameter::Source source, ParameterList* list) {
+  using base::ByteWindow;
   if (decoded_.size() < text.size()) decoded_.resize(text.size());
   decoded_count_ = 0;
-  while (!text.empty()) {
-    const size_t end = text.find('&');
-    const std::string_view piece = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    if (piece.empty()) continue;
-    const size_t equals = piece.find('=');
-    const std::string_view name = piece.substr(0, equals);
-    const std::string_view value =
-        equals == std::string_view::npos ? std::string_view() : piece.substr(equals + 1);
-    if (!list->add({.name = decode(name), .value = decode(value), .source = source})) return;
+  Piece piece;
+  for (size_t start = 0; start < text.size(); start += ByteWindow::kBytes) {
+    const size_t size = std::min(ByteWindow::kBytes, text.size() - start);
+    const ByteWindow window(text.data() + start, size);
+    uint32_t special = (window.equal('%', '+') | window.nul_or_not_ascii()) & ((1u << size) - 1);
+    for (uint32_t marks = window.equal('&', '='); marks != 0; marks &= marks - 1) {
+      const auto index = static_cast<size_t>(std::countr_zero(marks));
+      const size_t position = start + index;
+      if (text[position] == '=') {
+        if (piece.equals == std::string_view::npos) piece.equals = position;
+        continue;
+      }
+      const uint32_t before = (1u << index) - 1;
+      if ((special & before) != 0) piece.is_plain = false;
+      special &= ~before;
+      if (!add(text.substr(0, position), piece, source, list)) return;
+      piece = {.start = position + 1};
+    }
+    if (special != 0) piece.is_plain = false;
   }
+  add(text, piece, source, list);
+}
+
+// `text`: up to the end of the piece. False when the list is full.
+bool UrlDecoder::add(std::string_view text, const Piece& piece, Parameter::Source source,
+                     ParameterList* list) {
+  if (piece.start == text.size()) return true;  // Empty.
+  const size_t name_end = std::min(piece.equals, text.size());
+  const size_t value_start = std::min(name_end + 1, text.size());
+  std::string_view name = text.substr(piece.start, name_end - piece.start);
+  std::string_view value = text.substr(value_start);
+  if (!piece.is_plain) {
+    name = decode(name);
+    value = decode(value);
+  }
+  return list->add({.name = name, .value = value, .source = source, .is_ascii = piece.is_plain});
 }
 
 std::string_view UrlDecoder::decode(std::string_view component) {
-  // Most names and values have nothing to decode and are borrowed from the request.
   size_t position = 0;
-  while (position < component.size() && component[position] != '%' && component[position] != '+') {
-    ++position;
-  }
-  if (position == component.size()) return component;
-
   char* const start = decoded_.data() + decoded_count_;
-  char* out = start + component.copy(start, position);
+  char* out = start;
   while (position < component.size()) {
     const char c = component[position];
     if (c == '%' && component.size() - position > 2) {

@@ -4,6 +4,7 @@
 // necessarily UTF-8. There is no malformed input.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,15 @@ class UrlDecoder {
   void parse(std::string_view text, Parameter::Source source, ParameterList* list);
 
  private:
+  // What stands between two '&'.
+  struct Piece {
+    size_t start = 0;
+    size_t equals = std::string_view::npos;  // Position of its first '='.
+    bool is_plain = true;                    // ASCII, no NUL, nothing to decode.
+  };
+
+  bool add(std::string_view text, const Piece& piece, Parameter::Source source,
+           ParameterList* list);
   std::string_view decode(std::string_view component);
 
   std::string decoded_;  // Never shrinks; decoding does not lengthen, so it never grows in between.

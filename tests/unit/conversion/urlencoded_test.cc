@@ -63,6 +63,35 @@ TEST(Urlencoded, StopsWithAFaultBehindSixtyFourParameters) {
   EXPECT_EQ(list.fault().reason, Reason::too_many_parameters);
 }
 
+// The text is read in windows of sixteen bytes: every mark comes to lie at every place of one.
+TEST(Urlencoded, SplitsAndDecodesAtEveryPlace) {
+  for (size_t size = 0; size < 40; ++size) {
+    const std::string name(size, 'n');
+    for (size_t value_size : {0, 1, 15, 16, 17}) {
+      const std::string value(value_size, 'v');
+      EXPECT_EQ(parsed(name + "x=" + value + "&b=2"), name + "x=" + value + "|b=2");
+      EXPECT_EQ(parsed("&" + name + "x=" + value + "=&"), name + "x=" + value + "=");
+      EXPECT_EQ(parsed(name + "%41=" + value + "&c=+&d=3"), name + "A=" + value + "|c= |d=3");
+      EXPECT_EQ(parsed(name + "x=" + value + "%4"), name + "x=" + value + "%4");
+    }
+  }
+}
+
+TEST(Urlencoded, TellsWhereNothingNeedsRepair) {
+  for (size_t size = 0; size < 40; ++size) {
+    const std::string before = std::string(size, 'n') + "=1&";
+    UrlDecoder decoder;
+    for (const char* dirty : {"a=\xff", "a=%41", "\x80=1", "a=b+c"}) {
+      ParameterList list;
+      decoder.parse(before + dirty + "&z=1", Parameter::Source::query, &list);
+      ASSERT_EQ(list.parameters().size(), 3u);
+      EXPECT_TRUE(list.parameters()[0].is_ascii);
+      EXPECT_FALSE(list.parameters()[1].is_ascii) << before << dirty;
+      EXPECT_TRUE(list.parameters()[2].is_ascii);
+    }
+  }
+}
+
 TEST(Urlencoded, MeasuresTheLengthAfterDecoding) {
   UrlDecoder decoder;
   ParameterList list;
