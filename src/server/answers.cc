@@ -12,6 +12,10 @@ using base::append_integer;
 using base::append_iso8601;
 using base::append_json_name;
 using base::append_json_string;
+using base::json_string_bytes_max;
+using base::put;
+using base::put_integer;
+using base::put_json_string;
 
 void append_text_member(std::string* out, std::string_view name, std::string_view text) {
   append_json_name(out, name);
@@ -29,25 +33,34 @@ void append_optional_text(std::string* out, std::string_view name,
   }
 }
 
-void append_field(std::string* out, std::string_view name, const Conversion& conversion,
-                  Field field) {
-  out->push_back(',');
-  append_json_name(out, name);
-  if (conversion.has(field)) {
-    append_json_string(out, conversion.text(field));
-  } else {
-    out->append("null");
-  }
+char* put_milliseconds(char* to, uint64_t microseconds) {
+  to = put_integer(to, static_cast<int64_t>(microseconds / 1000));
+  const uint64_t rest = microseconds % 1000;
+  const char digits[] = {'.', static_cast<char>('0' + rest / 100),
+                         static_cast<char>('0' + rest / 10 % 10),
+                         static_cast<char>('0' + rest % 10)};
+  return put(to, {digits, microseconds < 1000 ? size_t{4} : size_t{3}});
 }
 
-void append_amount(std::string* out, std::string_view name, const std::optional<Decimal>& amount) {
-  out->push_back(',');
-  append_json_name(out, name);
-  if (amount) {
-    amount->append_to(out);
-  } else {
-    out->append("null");
+// What an answer to a postback consists of, written at a place that has room for all of it. Absent
+// values are null.
+char* put_field(char* to, std::string_view name, const Conversion& conversion, Field field) {
+  to = put(put(put(to, ",\""), name), "\":");
+  return conversion.has(field) ? put_json_string(to, conversion.text(field)) : put(to, "null");
+}
+
+char* put_amount(char* to, std::string_view name, const std::optional<Decimal>& amount) {
+  to = put(put(put(to, ",\""), name), "\":");
+  return amount ? amount->write_to(to) : put(to, "null");
+}
+
+size_t answered_text_bytes(const Conversion& conversion) {
+  size_t bytes = 0;
+  for (const Field field : {Field::conversion_id, Field::offer_name, Field::media_id, Field::sub_id,
+                            Field::click_id, Field::processing_error}) {
+    bytes += conversion.text(field).size();
   }
+  return bytes;
 }
 
 // Text that a database returned for an exact decimal: it is a JSON number as it stands.
@@ -99,12 +112,9 @@ void append_partner_head(std::string* out, const Partner& partner) {
 }  // namespace
 
 void append_milliseconds(std::string* out, uint64_t microseconds) {
-  append_integer(out, static_cast<int64_t>(microseconds / 1000));
-  const uint64_t rest = microseconds % 1000;
-  const char digits[] = {'.', static_cast<char>('0' + rest / 100),
-                         static_cast<char>('0' + rest / 10 % 10),
-                         static_cast<char>('0' + rest % 10)};
-  out->append(digits, microseconds < 1000 ? 4 : 3);
+  constexpr size_t kBytesMax = base::kIntegerBytesMax + 4;  // ".999" behind the integer.
+  base::append_with(out, kBytesMax,
+                    [microseconds](char* to) { return put_milliseconds(to, microseconds); });
 }
 
 void append_error(std::string* out, std::string_view code, std::string_view message,
@@ -116,54 +126,57 @@ void append_error(std::string* out, std::string_view code, std::string_view mess
 
 namespace {
 
-void append_taken(std::string* out, std::string_view head, std::string_view tail,
+void append_taken(std::string* out, std::string_view status, std::string_view message,
                   const Partner& partner, const Conversion& conversion,
                   uint64_t processing_time_us) {
-  out->append(head);
-  append_text_member(out, "code", partner.partner_code);
-  out->push_back(',');
-  append_text_member(out, "name", partner.partner_name);
-  out->push_back(',');
-  append_text_member(out, "endpoint", partner.endpoint_path);
-  out->append("},\"conversion\":{\"id\":");
-  append_integer(out, conversion.id);
-  append_field(out, "conversion_id", conversion, Field::conversion_id);
-  append_field(out, "offer_name", conversion, Field::offer_name);
-  append_amount(out, "usd_sale_amount", conversion.usd_sale_amount);
-  append_amount(out, "usd_earning", conversion.usd_earning);
-  append_field(out, "media_id", conversion, Field::media_id);
-  append_field(out, "sub_id", conversion, Field::sub_id);
-  append_field(out, "click_id", conversion, Field::click_id);
-  if (conversion.has(Field::processing_error)) {
-    append_field(out, "processing_error", conversion, Field::processing_error);
-  }
-  out->append("},\"processing_time_ms\":");
-  append_milliseconds(out, processing_time_us);
-  out->append(tail);
+  // The answer's own words (330 bytes), its numbers (at most 140) and the texts' quotes.
+  constexpr size_t kOwnBytesMax = 768;
+  const size_t text_bytes = partner.partner_code.size() + partner.partner_name.size() +
+                            partner.endpoint_path.size() + answered_text_bytes(conversion);
+  base::append_with(out, kOwnBytesMax + json_string_bytes_max(text_bytes), [&](char* to) {
+    to = put(put(to, "{\"status\":\""), status);
+    to = put_json_string(put(to, "\",\"partner\":{\"code\":"), partner.partner_code);
+    to = put_json_string(put(to, ",\"name\":"), partner.partner_name);
+    to = put_json_string(put(to, ",\"endpoint\":"), partner.endpoint_path);
+    to = put_integer(put(to, "},\"conversion\":{\"id\":"), conversion.id);
+    to = put_field(to, "conversion_id", conversion, Field::conversion_id);
+    to = put_field(to, "offer_name", conversion, Field::offer_name);
+    to = put_amount(to, "usd_sale_amount", conversion.usd_sale_amount);
+    to = put_amount(to, "usd_earning", conversion.usd_earning);
+    to = put_field(to, "media_id", conversion, Field::media_id);
+    to = put_field(to, "sub_id", conversion, Field::sub_id);
+    to = put_field(to, "click_id", conversion, Field::click_id);
+    if (conversion.has(Field::processing_error)) {
+      to = put_field(to, "processing_error", conversion, Field::processing_error);
+    }
+    to = put_milliseconds(put(to, "},\"processing_time_ms\":"), processing_time_us);
+    return put(put(put(to, ",\"message\":\""), message), "\"}");
+  });
 }
 
 }  // namespace
 
 void append_success(std::string* out, const Partner& partner, const Conversion& conversion,
                     uint64_t processing_time_us) {
-  append_taken(out, "{\"status\":\"success\",\"partner\":{",
-               ",\"message\":\"Conversion processed successfully\"}", partner, conversion,
+  append_taken(out, "success", "Conversion processed successfully", partner, conversion,
                processing_time_us);
 }
 
 void append_accepted(std::string* out, const Partner& partner, const Conversion& conversion,
                      uint64_t processing_time_us) {
-  append_taken(out, "{\"status\":\"accepted\",\"partner\":{",
-               ",\"message\":\"Conversion accepted; it is stored as soon as the database is "
-               "back\"}",
+  append_taken(out, "accepted", "Conversion accepted; it is stored as soon as the database is back",
                partner, conversion, processing_time_us);
 }
 
 void append_duplicate(std::string* out, const Partner& partner, const Conversion& conversion) {
-  out->append("{\"status\":\"duplicate\",");
-  append_text_member(out, "partner", partner.partner_name);
-  append_field(out, "conversion_id", conversion, Field::conversion_id);
-  out->append(",\"message\":\"Duplicate conversion detected\"}");
+  constexpr size_t kOwnBytesMax = 128;
+  const size_t text_bytes =
+      partner.partner_name.size() + conversion.text(Field::conversion_id).size();
+  base::append_with(out, kOwnBytesMax + json_string_bytes_max(text_bytes), [&](char* to) {
+    to = put_json_string(put(to, "{\"status\":\"duplicate\",\"partner\":"), partner.partner_name);
+    to = put_field(to, "conversion_id", conversion, Field::conversion_id);
+    return put(to, ",\"message\":\"Duplicate conversion detected\"}");
+  });
 }
 
 void append_quarantined(std::string* out, const Partner& partner, const Conversion& conversion) {
