@@ -1,0 +1,214 @@
+"""Throughput and reads over the size of the table.
+
+A server per size, all with their tables filled beforehand, and in each round one after the other
+under the same load, so that their ratio is one of neighbours in time.
+"""
+
+import os
+import sqlite3
+import statistics
+import time
+
+import beds
+import checks
+import clients
+from beds import PATH
+from scenarios import Scenario
+
+# Filled rows lie over this time before now, evenly.
+SPAN_US = 30 * 24 * 3600 * 1_000_000
+# As src/ingest/row_id.h makes ids: microseconds since 2020, then 12 bits.
+EPOCH_US = 1_577_836_800_000_000
+SCENARIO = Scenario("growth", clients.unique, connections=256, arguments=("scatter",))
+# No write-ahead log for a table that is emptied and filled in one transaction; nothing is flushed
+# until the end, when the fill is put on disk in one go.
+FILLING = ("fsync=off", "wal_level=minimal", "max_wal_senders=0", "autovacuum=off",
+           "maintenance_work_mem=1GB", "max_wal_size=16GB", "shared_buffers=256MB")
+READS = 21
+
+
+def sizes(most):
+    return sorted({0, most // 20, most // 4, most})
+
+
+def measure(options, recorder, usable):
+    loop = next(loop for loop in beds.LOOPS if loop in usable)
+    for store in ("postgresql", "sqlite"):
+        made = []
+        try:
+            for size in sizes(options.rows):
+                bed = beds.ServerBed(loop, store)
+                made.append((size, bed))
+                fill(bed, size)
+            for round_number in range(options.runs):
+                for size, bed in made:
+                    account = write(bed, options.seconds, f"b{round_number}")
+                    recorder.add("growth", store, loop, SCENARIO.connections, round_number,
+                                 {**account, "label": f"{size:,} rows", "table_rows": size},
+                                 "growth")
+            for size, bed in made:
+                recorder.add("growth-reads", store, loop, 1, 0,
+                             {**read(bed, size), "label": f"{size:,} rows", "table_rows": size},
+                             "growth")
+        finally:
+            for _, bed in made:
+                bed.destroy()
+
+
+def write(bed, seconds, prefix):
+    """Unique postbacks whose ids fall all over the index; checked by the rows that came."""
+    last_id = bed.database().rows("SELECT max(id) AS id FROM partner_conversions")[0]["id"]
+    stored = checks.stats(bed, hours=87840)["total_conversions"]
+    before = beds.cpu_seconds(bed.pids()), beds.cpu_seconds(bed.database_pids())
+    account = clients.unique(bed, SCENARIO, seconds, prefix)[0]
+    account["server_cpu"] = beds.cpu_seconds(bed.pids()) - before[0]
+    account["database_cpu"] = beds.cpu_seconds(bed.database_pids()) - before[1]
+    bed.settle()
+    row_count, ids, _, _, wrong = checks.facts(bed, after=last_id)
+    now_stored = checks.stats(bed, hours=87840)["total_conversions"]
+    assert row_count == ids and wrong == 0, (row_count, ids, wrong)
+    assert now_stored - stored == row_count, (stored, now_stored, row_count)
+    assert account["answers"] - account["not_200"] <= row_count <= account["sent"], account
+    account["rows"] = row_count
+    return account
+
+
+def read(bed, size):
+    """Medians, and the slowest, of /stats over a day and over all, and of pages at any depth."""
+    now_us = time.time_ns() // 1000
+    depths = [0, 0.25, 0.5, 0.75, 0.9999] if size else [0]
+    cursors = [((now_us - EPOCH_US - int(SPAN_US * depth)) << 12) for depth in depths]
+    account = {"sent": 0, "answers": 0, "not_200": 0, "broken": 0}
+    for name, targets in (
+            ("stats_day", [f"{PATH}/stats?hours=24"]),
+            ("stats_all", [f"{PATH}/stats?hours=720", f"{PATH}/stats?hours=87840"]),
+            ("page_10", [f"{PATH}/conversions?limit=10&cursor={cursor}" for cursor in cursors]),
+            ("page_1000", [f"{PATH}/conversions?limit=1000&cursor={cursor}"
+                           for cursor in cursors])):
+        times = []  # The median of each target.
+        slowest = 0.0
+        with bed.server.connect() as connection:
+            for target in targets:
+                latencies = [_timed(connection, target) for _ in range(READS)]
+                times.append(statistics.median(latencies))
+                slowest = max(slowest, *latencies)
+        account[f"{name}_ms"] = max(times)
+        account[f"{name}_max_ms"] = slowest
+    return account
+
+
+def _timed(connection, target):
+    started = time.monotonic()
+    answer = connection.exchange("GET", target)
+    assert answer.status == 200, answer
+    return (time.monotonic() - started) * 1000
+
+
+def fill(bed, size):
+    """`size` rows like one that the server has stored, and the statistics that belong to them."""
+    answer = bed.server.get(f"{PATH}?{clients.POSTBACK.format(id='t-0-7')}")
+    assert answer.json["status"] == "success", answer
+    if size == 0:
+        return
+    started = time.monotonic()
+    bed.settle()
+    bed.server.stop()
+    first_us = time.time_ns() // 1000 - SPAN_US
+    step_us = SPAN_US // size
+    if bed.cluster:
+        _fill_postgresql(bed.cluster, size, first_us, step_us)
+    else:
+        _fill_sqlite(bed.folder / "data" / "rector_db.db", size, first_us, step_us)
+    os.sync()
+    bed.start()
+    print(f"filled a table with {size:,} rows in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _fill_postgresql(cluster, size, first_us, step_us):
+    cluster.stop()
+    cluster.start(*FILLING)
+
+    def sql(text):
+        return cluster.sql(text, "rector_db")
+
+    constraints = [line.split("|", 1) for line in sql(
+        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conrelid = 'partner_conversions'::regclass AND contype IN ('p', 'u')").splitlines()]
+    indexes = sql("SELECT indexdef FROM pg_indexes WHERE tablename = 'partner_conversions'"
+                  " AND indexname NOT IN (SELECT conname FROM pg_constraint)").splitlines()
+    names = sql("SELECT indexname FROM pg_indexes WHERE tablename = 'partner_conversions'"
+                " AND indexname NOT IN (SELECT conname FROM pg_constraint)").split()
+    for name, _ in constraints:
+        sql(f"ALTER TABLE partner_conversions DROP CONSTRAINT {name}")
+    for name in names:
+        sql(f"DROP INDEX {name}")
+    sql("CREATE TABLE template AS SELECT * FROM partner_conversions")
+    made = {
+        "id": f"((us - {EPOCH_US}) << 12) | 1",
+        "conversion_id": "lpad(to_hex(g * 2654435761 % 4294967296), 8, '0') || '-f-0-' || g",
+        "usd_sale_amount": "((g % 10007)::numeric / 100)::numeric(12, 2)",
+        "usd_earning": "((g % 101)::numeric / 100)::numeric(12, 2)",
+        **{name: "received" for name in ("received_at", "created_at", "updated_at")}}
+    columns = sql("SELECT column_name FROM information_schema.columns"
+                  " WHERE table_name = 'partner_conversions' ORDER BY ordinal_position").split()
+    values = ", ".join(made.get(name, f"t.{name}") for name in columns)
+    sql("BEGIN; TRUNCATE partner_conversions, postback_stats;"
+        f" INSERT INTO partner_conversions ({', '.join(columns)}) SELECT {values} FROM template t,"
+        f" (SELECT g, {first_us} + g * {step_us} AS us, to_timestamp(({first_us} + g * {step_us})"
+        f" / 1000000.0) AS received FROM generate_series(0::bigint, {size - 1}) AS s(g)) n; COMMIT")
+    for name, definition in constraints:
+        sql(f"ALTER TABLE partner_conversions ADD CONSTRAINT {name} {definition}")
+    for definition in indexes:
+        sql(definition)
+    sql("INSERT INTO postback_stats (partner_id, minute, writer, conversion_count, sale_amount,"
+        " earning, first_conversion_at, last_conversion_at) SELECT partner_id,"
+        " date_trunc('minute', received_at), 1, count(*), sum(usd_sale_amount), sum(usd_earning),"
+        " min(received_at), max(received_at) FROM partner_conversions GROUP BY 1, 2")
+    sql("DROP TABLE template")
+    sql("VACUUM (ANALYZE) partner_conversions")
+    sql("VACUUM (ANALYZE) postback_stats")
+    cluster.stop()
+    cluster.start(*beds.DURABLE)
+
+
+def _fill_sqlite(path, size, first_us, step_us):
+    database = sqlite3.connect(path, isolation_level=None)
+    run = database.execute
+    for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-524288"):
+        run(f"PRAGMA {pragma}").fetchall()
+    indexes = run("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql NOT NULL"
+                  " AND tbl_name = 'partner_conversions'").fetchall()
+    columns = [row[1] for row in run("PRAGMA table_info(partner_conversions)")]
+    received = ("strftime('%Y-%m-%dT%H:%M:%S', us / 1000000, 'unixepoch')"
+                " || printf('.%06dZ', us % 1000000)")
+    made = {
+        "id": f"((us - {EPOCH_US}) << 12) | 1",
+        "conversion_id": "printf('%08x-f-0-%d', g * 2654435761 % 4294967296, g)",
+        "usd_sale_amount": "printf('%d.%02d', g % 10007 / 100, g % 10007 % 100)",
+        "usd_earning": "printf('%d.%02d', g % 101 / 100, g % 101 % 100)",
+        **{name: "received" for name in ("received_at", "created_at", "updated_at")}}
+    values = ", ".join(made.get(name, f"t.{name}") for name in columns)
+    for name, _ in indexes:
+        run(f"DROP INDEX {name}")
+    run("CREATE TABLE template AS SELECT * FROM partner_conversions")
+    run("DELETE FROM partner_conversions")
+    run("DELETE FROM postback_stats")
+    run(f"INSERT INTO partner_conversions ({', '.join(columns)})"
+        f" WITH RECURSIVE numbers(g, us) AS (VALUES (0, {first_us}) UNION ALL"
+        f" SELECT g + 1, us + {step_us} FROM numbers WHERE g < {size - 1}),"
+        f" timed AS (SELECT g, us, {received} AS received FROM numbers)"
+        f" SELECT {values} FROM timed CROSS JOIN template t")
+    run("DROP TABLE template")
+    for _, definition in indexes:
+        run(definition)
+    cents = "sum(CAST(round({} * 100) AS INTEGER))"
+    run("INSERT INTO postback_stats (partner_id, minute, writer, conversion_count, sale_amount,"
+        " earning, first_conversion_at, last_conversion_at) SELECT partner_id,"
+        " substr(received_at, 1, 17) || '00.000000Z', 1, count(*),"
+        f" printf('%d.%02d', {cents.format('usd_sale_amount')} / 100,"
+        f" {cents.format('usd_sale_amount')} % 100),"
+        f" printf('%d.%02d', {cents.format('usd_earning')} / 100,"
+        f" {cents.format('usd_earning')} % 100),"
+        " min(received_at), max(received_at) FROM partner_conversions GROUP BY 1, 2")
+    run("PRAGMA journal_mode=WAL").fetchall()
+    database.close()
