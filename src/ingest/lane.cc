@@ -41,6 +41,19 @@ int64_t writer_of(uint32_t scope, const LaneEnvironment& environment) {
 
 }  // namespace
 
+void LaneCounters::merge(const LaneCounters& other) {
+  received += other.received;
+  stored += other.stored;
+  duplicate += other.duplicate;
+  quarantined += other.quarantined;
+  unavailable += other.unavailable;
+  for (size_t i = 0; i < answers.size(); ++i) answers[i] += other.answers[i];
+  batches += other.batches;
+  batches_failed += other.batches_failed;
+  batch_rows.merge(other.batch_rows);
+  latency_us.merge(other.latency_us);
+}
+
 uint32_t slice_of(const Partner& partner, std::string_view conversion_id) {
   if (partner.lanes <= 1) return 0;
   return static_cast<uint32_t>(absl::HashOf(conversion_id) % static_cast<uint32_t>(partner.lanes));

@@ -80,6 +80,8 @@ struct LaneCounters {
   uint64_t batches_failed = 0;
   base::Histogram batch_rows;
   base::Histogram latency_us;  // From the complete request to the outcome, success and duplicate.
+
+  void merge(const LaneCounters& other);
 };
 
 struct LaneEnvironment {

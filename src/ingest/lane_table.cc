@@ -116,7 +116,11 @@ void LaneTable::tick(uint64_t now_ns) {
     if (!lane->retired()) lane->tick(now_ns);
   }
   flush();
-  std::erase_if(retiring_, [](const auto& lane) { return lane->retired(); });
+  std::erase_if(retiring_, [this](const auto& lane) {
+    if (!lane->retired()) return false;
+    past_[key_of(lane->partner().id, lane->slice())].merge(lane->counters());
+    return true;
+  });
 }
 
 void LaneTable::close_all() {
@@ -131,8 +135,19 @@ bool LaneTable::all_idle() const {
          std::all_of(retiring_.begin(), retiring_.end(), idle);
 }
 
-void LaneTable::for_each(const std::function<void(const Lane&)>& visit) const {
-  for (const auto& [key, lane] : lanes_) visit(*lane);
+void LaneTable::for_each(
+    const std::function<void(const Lane&, const LaneCounters& counters)>& visit) const {
+  for (const auto& [key, lane] : lanes_) {
+    LaneCounters counters = lane->counters();
+    const auto past = past_.find(key);
+    if (past != past_.end()) counters.merge(past->second);
+    for (const auto& retiring : retiring_) {
+      if (key_of(retiring->partner().id, retiring->slice()) == key) {
+        counters.merge(retiring->counters());
+      }
+    }
+    visit(*lane, counters);
+  }
 }
 
 }  // namespace postback::ingest

@@ -37,7 +37,8 @@ class LaneTable {
   void close_all();
   bool all_closed() const { return lanes_.empty() && retiring_.empty(); }
   bool all_idle() const;  // No postback is held.
-  void for_each(const std::function<void(const Lane&)>& visit) const;
+  // `counters`: the lane's, and those of the lanes whose place it took.
+  void for_each(const std::function<void(const Lane&, const LaneCounters& counters)>& visit) const;
 
  private:
   class PostbackDoor final : public MessageReceiver {
@@ -78,6 +79,7 @@ class LaneTable {
   LaneEnvironment environment_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Lane>> lanes_;
   std::vector<std::unique_ptr<Lane>> retiring_;
+  absl::flat_hash_map<uint64_t, LaneCounters> past_;  // Of lanes that are gone.
   std::vector<Lane*> dirty_;
   std::vector<Lane*> flushing_;  // Scratch of flush().
   uint32_t next_scope_ = 1;

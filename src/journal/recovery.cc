@@ -23,6 +23,7 @@ void add_records(const FrameReader& reader, SegmentSummary* segment, Recovered* 
     ++out->records;
     if (!out->checkpoint.checkpoint.drained(prefix.partner_id, position)) {
       ++out->undrained_records;
+      ++out->undrained_by_partner[prefix.partner_id];
     }
   }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct Recovered {
   std::vector<std::string> kept;                // Files kept for a person: *.damaged, *.torn.
   uint64_t records = 0;                         // All that can be read, drained or not.
   uint64_t undrained_records = 0;               // Those that the checkpoint does not call drained.
+  std::map<int32_t, uint64_t> undrained_by_partner;
   uint64_t next_lsn = 1;
   uint64_t next_segment = 1;
   uint64_t durable_records = 0;

@@ -232,7 +232,7 @@ CoreReport Core::report() const {
   report.postbacks_in_use = postbacks_->in_use();
   report.dedupe_ids = dedupe_->size();
   report.dedupe_bytes = dedupe_->memory_bytes();
-  lanes_->for_each([&report](const ingest::Lane& lane) {
+  lanes_->for_each([&report](const ingest::Lane& lane, const ingest::LaneCounters& counters) {
     LaneReport lane_report;
     lane_report.partner_id = lane.partner().id;
     lane_report.partner_code = lane.partner().partner_code;
@@ -241,7 +241,7 @@ CoreReport Core::report() const {
     lane_report.slice = lane.slice();
     lane_report.store_kind = lane.store_kind();
     lane_report.store = lane.store_status();
-    lane_report.counters = lane.counters();
+    lane_report.counters = counters;
     lane_report.held = lane.held();
     lane_report.health = lane.health();
     lane_report.backlog = lane.backlog();

@@ -1,9 +1,12 @@
 """postbackctl journal as a program, without a server, over the golden journal of format version 1."""
 
 import json
+import os
 import pathlib
 import shutil
+import subprocess
 
+from harness import BUILD
 from test_postbackctl import Ctl
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "data" / "journal"
@@ -45,8 +48,18 @@ class Journal(Ctl):
         stat = self.ctl_json("journal", "stat")
         self.assertEqual((stat["records"], stat["undrained_records"]), (4, 3))
         self.assertEqual(len(stat["partners"]), 4)
+        self.assertEqual(sum(partner["undrained_records"] for partner in stat["partners"]), 3)
         self.assertEqual([segment["records"] for segment in stat["segments"]], [4])
         self.assertRegex(self.ctl("journal", "stat"), r"records +4\nnot drained yet +3\n")
+
+    def test_stat_can_be_watched(self):
+        with subprocess.Popen([BUILD / "postbackctl", "journal", "stat", "--watch"],
+                              cwd=self.folder, env={**os.environ, "DATA_DIR": "data"},
+                              stdout=subprocess.PIPE, text=True) as watching:
+            lines = [watching.stdout.readline() for _ in range(2)]
+            watching.kill()
+        for line in lines:
+            self.assertRegex(line, r"^\S+Z  not drained 3  \+0/s  partner \d+: 1")
 
     def test_export_gives_every_record_with_every_byte(self):
         exported = self.ctl("journal", "export")

@@ -30,6 +30,7 @@ struct Invocation {
   std::optional<std::string> reason;
   std::optional<std::string> id;
   bool dry_run = false;
+  bool watch = false;
   int limit = kQuarantineRowsDefault;
   std::vector<std::string> flags;  // The names of the flags that were given.
 };

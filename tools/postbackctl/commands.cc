@@ -151,10 +151,11 @@ std::span<const Command> commands() {
        "",
        0,
        0,
-       {"--json"},
+       {"--json", "--watch"},
        "what the journal holds",
        "Counts the records in DATA_DIR/journal, by partner and by segment, and how many are not\n"
-       "in the partners' databases yet.\n",
+       "in the partners' databases yet.\n"
+       "  --watch          a line about once a second, until interrupted\n",
        run_journal_stat},
       {"journal export",
        "",

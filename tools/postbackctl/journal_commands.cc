@@ -1,7 +1,11 @@
 // postbackctl journal …: looks into DATA_DIR/journal without the server and changes nothing. While
 // the server runs, its newest frame may be half written; that shows as a torn tail.
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <cstdio>
 #include <map>
+#include <thread>
 
 #include "base/json_writer.h"
 #include "base/time.h"
@@ -23,11 +27,17 @@ std::string folder_of(const Invocation& invocation) {
   return invocation.settings.data_dir + "/journal";
 }
 
-// A server that never kept a journal has no folder; that is no error.
+// A server that never kept a journal has no folder; that is no error. Beside a server that drains,
+// a segment may be deleted between being listed and being opened; then it is looked at again.
 Result<Recovered> look(const std::string& folder) {
+  constexpr int kAttempts = 5;
   std::vector<std::string> names;
   if (journal::real_disk().list(folder, &names) == -ENOENT) return Recovered();
-  return journal::survey(&journal::real_disk(), folder);
+  Result<Recovered> found = journal::survey(&journal::real_disk(), folder);
+  for (int i = 1; i < kAttempts && !found.ok(); ++i) {
+    found = journal::survey(&journal::real_disk(), folder);
+  }
+  return found;
 }
 
 void append_member(std::string* out, const char* name, uint64_t value) {
@@ -118,6 +128,11 @@ std::map<int32_t, uint64_t> records_by_partner(const Recovered& found) {
   return records;
 }
 
+uint64_t undrained_of(const Recovered& found, int32_t partner_id) {
+  const auto position = found.undrained_by_partner.find(partner_id);
+  return position == found.undrained_by_partner.end() ? 0 : position->second;
+}
+
 std::string stat_json(const Recovered& found) {
   std::string json = "{";
   append_member(&json, "records", found.records);
@@ -131,6 +146,7 @@ std::string stat_json(const Recovered& found) {
     json += json.back() == '[' ? "{" : ",{";
     json += "\"partner_id\":" + std::to_string(partner_id);
     append_member(&json, "records", records);
+    append_member(&json, "undrained_records", undrained_of(found, partner_id));
     json += "}";
   }
   json += "],\"segments\":[";
@@ -153,9 +169,10 @@ std::string stat_text(const Recovered& found) {
                      checkpoint_text(found.checkpoint.state) + "\ndamaged          " +
                      (found.damaged() ? "yes; see postbackctl journal verify" : "no") + "\n";
   if (found.segments.empty()) return text;
-  TextTable partners({"PARTNER ID", "RECORDS"});
+  TextTable partners({"PARTNER ID", "RECORDS", "NOT DRAINED YET"});
   for (const auto& [partner_id, records] : records_by_partner(found)) {
-    partners.add({std::to_string(partner_id), std::to_string(records)});
+    partners.add({std::to_string(partner_id), std::to_string(records),
+                  std::to_string(undrained_of(found, partner_id))});
   }
   TextTable segments({"SEGMENT", "BYTES", "FIRST FRAME", "LAST FRAME", "RECORDS"});
   for (const journal::SegmentSummary& segment : found.segments) {
@@ -229,7 +246,49 @@ int run_journal_verify(const Invocation& invocation) {
   return found.value().damaged() ? kFailed : kOk;
 }
 
+namespace {
+
+// One look as a line; `per_second` is how much fewer there are than at the look before.
+std::string watch_line(const Recovered& found, double per_second) {
+  char change[32];
+  std::snprintf(change, sizeof change, "%+.0f/s", per_second == 0 ? 0 : -per_second);
+  std::string line;
+  base::append_iso8601(&line, base::system_clock().wall_us());
+  line += "  not drained " + std::to_string(found.undrained_records) + "  " + change;
+  for (const auto& [partner_id, records] : found.undrained_by_partner) {
+    line += "  partner " + std::to_string(partner_id) + ": " + std::to_string(records);
+  }
+  return line + "\n";
+}
+
+// Reading a large journal takes time and disk: at most a tenth of both is spent on looking.
+int watch_journal(const Invocation& invocation) {
+  const base::Clock& clock = base::system_clock();
+  uint64_t seen_before = 0;
+  uint64_t seen_ns = 0;
+  while (true) {
+    const uint64_t began_ns = clock.monotonic_ns();
+    Result<Recovered> found = look(folder_of(invocation));
+    if (!found.ok()) return fail(found.status().message());
+    const uint64_t now_ns = clock.monotonic_ns();
+    const uint64_t undrained = found.value().undrained_records;
+    const double seconds = seen_ns == 0 ? 0 : static_cast<double>(now_ns - seen_ns) / 1e9;
+    const double fewer = static_cast<double>(seen_before) - static_cast<double>(undrained);
+    print(invocation.json ? stat_json(found.value())
+                          : watch_line(found.value(), seconds > 0 ? fewer / seconds : 0));
+    std::fflush(stdout);
+    seen_before = undrained;
+    seen_ns = now_ns;
+    const auto took = std::chrono::nanoseconds(now_ns - began_ns);
+    std::this_thread::sleep_for(
+        std::max<std::chrono::nanoseconds>(std::chrono::seconds(1), 9 * took));
+  }
+}
+
+}  // namespace
+
 int run_journal_stat(const Invocation& invocation) {
+  if (invocation.watch) return watch_journal(invocation);
   Result<Recovered> found = look(folder_of(invocation));
   if (!found.ok()) return fail(found.status().message());
   print(invocation.json ? stat_json(found.value()) : stat_text(found.value()));

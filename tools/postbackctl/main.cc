@@ -19,7 +19,8 @@ using base::Status;
 
 // A flag without a value.
 bool is_switch(const std::string& name) {
-  return name == "--json" || name == "--show-secrets" || name == "--restore" || name == "--dry-run";
+  return name == "--json" || name == "--show-secrets" || name == "--restore" ||
+         name == "--dry-run" || name == "--watch";
 }
 
 std::string usage_of(const Command& command) {
@@ -134,6 +135,7 @@ Status read_flags(const std::vector<std::string>& arguments, Invocation* invocat
       if (name == "--show-secrets") invocation->show_secrets = true;
       if (name == "--restore") invocation->restore = true;
       if (name == "--dry-run") invocation->dry_run = true;
+      if (name == "--watch") invocation->watch = true;
       continue;
     }
     if (equals == std::string::npos && i + 1 == arguments.size()) {
@@ -172,8 +174,8 @@ int run_command(Invocation invocation) {
 int run(const std::vector<std::string>& command_line, const std::vector<std::string>& environment) {
   base::Result<base::SettingsResult> read =
       base::read_settings(command_line, environment,
-                          {"--json", "--show-secrets", "--restore", "--dry-run", "--partner",
-                           "--reason", "--id", "--limit"});
+                          {"--json", "--show-secrets", "--restore", "--dry-run", "--watch",
+                           "--partner", "--reason", "--id", "--limit"});
   if (!read.ok()) return fail(read.status().message(), kUsage);
   base::SettingsResult result = read.take();
   Invocation invocation;

@@ -99,7 +99,7 @@ class LaneTableTest : public ::testing::Test, public MessageReceiver {
   }
   size_t lane_count() const {
     size_t count = 0;
-    lanes_->for_each([&count](const Lane&) { ++count; });
+    lanes_->for_each([&count](const Lane&, const LaneCounters&) { ++count; });
     return count;
   }
 
