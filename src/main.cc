@@ -14,7 +14,6 @@
 
 #include "base/log.h"
 #include "base/settings.h"
-#include "journal/fault_disk.h"
 #include "server/server.h"
 
 extern char** environ;
@@ -100,7 +99,6 @@ int run(const base::Settings& settings) {
     _exit(0);
   }
   server.reset();
-  journal::log_disk_operations();
   LOG_INFO("server", "stopped");
   base::log_stop();
   return 0;

@@ -15,6 +15,8 @@ namespace {
 
 constexpr uint64_t kIdleNs = 100'000'000;
 constexpr uint64_t kReadRetryNs = 5'000'000'000;
+// A place that the disk does not read is read so often before what is behind it goes on without.
+constexpr int kReadAttemptsMax = 3;
 
 }  // namespace
 
@@ -177,6 +179,15 @@ void Drain::watch_writer() {
   } else {
     LOG_INFO("journal", was_well ? "ready" : "ready again");
   }
+}
+
+// False when what stood there may still be had: the pass ends, and a later one tries again.
+bool Drain::is_final(const journal::Gap& gap) {
+  if (gap.read_error == 0 || gap.drained) return true;
+  if (++unreadable_[{gap.segment, gap.offset}] >= kReadAttemptsMax) return true;
+  reading_failed(journal::disk_error(
+      "read", journal::segment_path(environment_.folder, gap.segment), gap.read_error));
+  return false;
 }
 
 void Drain::note_gap(const journal::Gap& gap) {

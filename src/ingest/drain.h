@@ -81,6 +81,7 @@ class Drain {
   bool wants_pass(const Partner& partner, uint64_t now_ns);
   void commit_checkpoint();
   void watch_writer();
+  bool is_final(const journal::Gap& gap);
   void note_gap(const journal::Gap& gap);
   void reading_failed(const base::Status& status);
   uint64_t now_ns() const { return environment_.clock->monotonic_ns(); }
@@ -93,7 +94,8 @@ class Drain {
   uint64_t checkpoint_ns_ = 0;  // When it was written last.
   uint64_t read_retry_ns_ = 0;  // Not before: the journal could not be read.
   std::map<int32_t, Progress> progress_;
-  std::set<std::pair<uint64_t, uint64_t>> gaps_told_;  // Segment and offset.
+  std::set<std::pair<uint64_t, uint64_t>> gaps_told_;        // Segment and offset.
+  std::map<std::pair<uint64_t, uint64_t>, int> unreadable_;  // How often a place was not read.
   journal::WriterState writer_state_ = journal::WriterState::preparing;
   std::vector<std::unique_ptr<struct DrainBatch>> batches_free_;
 

@@ -111,6 +111,7 @@ bool DrainPass::read_all() {
         take(reader.conversion(), reader.position());
         break;
       case journal::ReaderStep::gap:
+        if (!drain_->is_final(reader.gap())) return false;
         drain_->note_gap(reader.gap());
         break;
       case journal::ReaderStep::end:

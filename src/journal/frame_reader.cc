@@ -148,6 +148,7 @@ Read FrameReader::judge() {
                                   : "the header of an acknowledged frame is damaged";
   if (step_.read_error != 0) reason = "the disk does not give back an acknowledged frame";
   set_gap(std::min(first_lsn, last_lsn), last_lsn, reason);
+  gap_.read_error = step_.read_error;
   if (has_header) {
     split_payload(step_.payload, step_.header.record_count, &records_);
     gap_.records = step_.header.record_count - records_.size();

@@ -25,6 +25,8 @@ struct Gap {
   uint64_t last_lsn = 0;
   std::optional<uint64_t> records;  // How many are lost, when it can be told.
   bool drained = false;             // The checkpoint says that they were in the databases already.
+  // A negative errno when the disk did not read the place; it may do so another time. 0: it did.
+  int read_error = 0;
   std::string reason;
 };
 

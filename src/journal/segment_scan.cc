@@ -38,13 +38,13 @@ ScanStep SegmentScan::next() {
   step.offset = end_;
   if (offset_ >= end_) return step;
   FrameHeader header;
-  if (peek(&header)) return read_frame(header);
   char bytes[kFrameHeaderBytes];
   const int64_t got = segment_->file->pread(bytes, sizeof bytes, offset_);
-  const bool stale = got == static_cast<int64_t>(sizeof bytes) &&
-                     decode_frame_header(std::string_view(bytes, sizeof bytes), &header) &&
+  const bool whole = got == static_cast<int64_t>(sizeof bytes);
+  if (whole && frame_at(offset_, bytes, &header)) return read_frame(header);
+  const bool stale = whole && decode_frame_header(std::string_view(bytes, sizeof bytes), &header) &&
                      header.salt != segment_->header.salt;
-  return read_bad(stale);
+  return read_bad(stale, got < 0 ? static_cast<int>(got) : 0);
 }
 
 ScanStep SegmentScan::read_frame(const FrameHeader& header) {
@@ -78,8 +78,14 @@ ScanStep SegmentScan::read_frame(const FrameHeader& header) {
   return step;
 }
 
-ScanStep SegmentScan::read_bad(bool stale) {
-  const Ahead ahead = look_ahead(offset_);
+// `read_error`: why it is not known what stands here.
+ScanStep SegmentScan::read_bad(bool stale, int read_error) {
+  Ahead ahead = look_ahead(read_error == 0 ? offset_ : std::min(offset_ + kBlockBytes, end_));
+  if (read_error != 0) {
+    ahead.read_error = read_error;
+    if (ahead.all_zero) ahead.last_nonzero = std::min(offset_ + kBlockBytes, end_) - 1;
+    ahead.all_zero = false;
+  }
   ScanStep step;
   step.offset = offset_;
   step.frame_follows = ahead.frame_found;

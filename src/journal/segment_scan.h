@@ -52,7 +52,7 @@ class SegmentScan {
   bool frame_at(uint64_t offset, const char* bytes, FrameHeader* header) const;
   Ahead look_ahead(uint64_t offset);
   ScanStep read_frame(const FrameHeader& header);
-  ScanStep read_bad(bool stale);
+  ScanStep read_bad(bool stale, int read_error);
 
   OpenSegment* const segment_;
   std::string* const payload_;

@@ -120,7 +120,11 @@ Everything read_everything(Disk* disk, const Checkpoint* checkpoint, const std::
   options.frames.disk = disk;
   options.frames.folder = folder;
   base::Result<std::vector<uint64_t>> numbers = list_segments(disk, folder);
-  CHECK(numbers.ok());
+  if (!numbers.ok()) {
+    all.failed = true;
+    all.error = numbers.status().message();
+    return all;
+  }
   options.frames.segments = numbers.take();
   options.include_drained = checkpoint == nullptr;
   if (checkpoint != nullptr) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/crc32c.h"
+#include "journal/fault_disk.h"
 #include "journal_fixture.h"
 
 namespace postback::journal {
@@ -198,6 +199,28 @@ TEST_F(RecoveryTest, OtherRecordsOfADamagedFrameAreSaved) {
   EXPECT_EQ(all.gaps[0].records, 1u);
   EXPECT_EQ(all.positions[4], (Position{3, 3}));
   EXPECT_THAT(gap_text(all.gaps[0]), HasSubstr("frames 3 to 3 records lost 1"));
+}
+
+TEST_F(RecoveryTest, WhatTheDiskDoesNotReadThisTimeIsToldFromWhatIsLost) {
+  write(End::closed);
+  const std::vector<int64_t> ids = read_everything(&disk_).ids;
+  size_t gaps = 0;
+  for (uint64_t at = 1;; ++at) {
+    FaultPlan plan;
+    plan.fail_at = at;
+    plan.fail_reads = true;
+    FaultDisk failing(&disk_, plan, [] { ADD_FAILURE() << "a crash"; });
+    const Everything all = read_everything(&failing);
+    if (failing.read_count() < at) break;
+    for (const Gap& gap : all.gaps) EXPECT_EQ(gap.read_error, -EIO) << at;
+    EXPECT_TRUE(all.failed || !all.gaps.empty() || all.ids == ids) << at;
+    gaps += all.gaps.size();
+  }
+  EXPECT_GT(gaps, 0u);
+  EXPECT_EQ(read_everything(&disk_).ids, ids);
+  flip(frame(2) + 70);
+  ASSERT_EQ(read_everything(&disk_).gaps.size(), 1u);
+  EXPECT_EQ(read_everything(&disk_).gaps[0].read_error, 0);
 }
 
 TEST_F(RecoveryTest, BytesOfAnotherSegmentBehindTheEndAreTheEnd) {
