@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 
-from http_client import Closed, Connection
+from http_client import Closed, Connection, query
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -32,12 +32,14 @@ class Load:
 
     sequence = itertools.count()
 
-    def __init__(self, server, endpoint, thread_count=8, prefix="load", retry=False):
-        """`retry`: an id without an answer is sent again until it has one (as networks do)."""
+    def __init__(self, server, endpoint, thread_count=8, prefix="load", retry=False, **parameters):
+        """`retry`: an id without an answer is sent again until it has one (as networks do).
+        `parameters`: more of them in each postback."""
         self.server = server
         self.endpoint = endpoint
         self.prefix = f"{prefix}-{next(self.sequence)}"
         self.retry = retry
+        self.parameters = query({"usd_sale_amount": "1.01", "sub_id": "load", **parameters})
         self.account = Account()
         self.stopping = threading.Event()
         self.threads = [threading.Thread(target=self._run, args=(index,), daemon=True)
@@ -81,8 +83,7 @@ class Load:
             if connection is None:
                 connection = Connection("127.0.0.1", self.server.port, timeout_s=10)
             answer = connection.exchange(
-                "GET", f"/partner{self.endpoint}?conversion_id={conversion_id}"
-                "&usd_sale_amount=1.01&sub_id=load")
+                "GET", f"/partner{self.endpoint}?conversion_id={conversion_id}&{self.parameters}")
         except (Closed, OSError) as error:
             self.account.errors.append((conversion_id, repr(error)))
             if connection:

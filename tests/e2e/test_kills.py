@@ -15,9 +15,10 @@ from oracle import Oracle  # pylint: disable=wrong-import-position
 
 
 class Kills(unittest.TestCase):
-    def run_faults(self, store):
+    def run_faults(self, store, kills=30, *options):
         done = subprocess.run(
-            ["setpriv", "--pdeathsig", "KILL", FAULT / "run", "--store", store, "--kills", "30"],
+            ["setpriv", "--pdeathsig", "KILL", FAULT / "run", "--store", store, "--kills",
+             str(kills), *options],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=300)
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertRegex(done.stdout, r"\n\d+ passed, 0 failed\n$")
@@ -37,6 +38,20 @@ class KillsOfPostgresql(Kills):
         self.run_faults("postgresql")
 
 
+class KillsOfSqliteInOutages(Kills):
+    weight = 4
+
+    def test_kills_while_files_are_locked_and_the_journal_drains(self):
+        self.run_faults("sqlite", 10, "--during", "outage,drain")
+
+
+class KillsOfPostgresqlInOutages(Kills):
+    weight = 4
+
+    def test_kills_while_it_is_away_and_the_journal_drains(self):
+        self.run_faults("postgresql", 10, "--during", "outage,drain")
+
+
 class OracleSeesWhatIsWrong(unittest.TestCase):
     """Id 0 is Involve Asia's, 1 and 3 are Rector's."""
 
@@ -48,6 +63,9 @@ class OracleSeesWhatIsWrong(unittest.TestCase):
         self.answer = {"status": "duplicate"}
         self.stats = {}  # Where /stats tells another number than the rows.
         self.quarantine = []
+        self.metrics = {"received": 5, "recovered": 1, "stored": 3, "duplicate": 2,
+                        "quarantined": 0, "unavailable": 1}
+        self.verified = 0
 
     @staticmethod
     def row(number):
@@ -55,6 +73,10 @@ class OracleSeesWhatIsWrong(unittest.TestCase):
                 "usd_earning": Decimal(number) / 100}
 
     def get(self, target):
+        if target == "/metrics":
+            lines = [f'postback_{name}_total{{partner="p"}} {value}\n'
+                     for name, value in self.metrics.items()] + ["postback_journaled 0\n"]
+            return types.SimpleNamespace(status=200, text="".join(lines))
         if "/stats" not in target:
             return types.SimpleNamespace(status=200, json=self.answer)
         rows = self.rows["involve_asia" if "involve" in target else "rector"]
@@ -69,10 +91,12 @@ class OracleSeesWhatIsWrong(unittest.TestCase):
             else [{"integrity_check": "ok"}] if "integrity" in sql else self.rows[code]))
 
     def failed(self):
+        verified = types.SimpleNamespace(returncode=self.verified, stdout="", stderr="")
+        server = types.SimpleNamespace(get=self.get, ctl=lambda *_, **__: verified)
         campaign = types.SimpleNamespace(
             account=self.account, acks=lambda: self.acks, cluster=None, database=self.database,
-            dice=random.Random(1), server=types.SimpleNamespace(get=self.get), slowness=1,
-            started=0.0, was_away=lambda when: 10 <= when <= 11, was_sent=lambda number: number < 9)
+            dice=random.Random(1), server=server, slowness=1, started=0.0,
+            was_away=lambda when: 10 <= when <= 11, was_sent=lambda number: number < 9)
         return [name for name, complaints in Oracle(campaign).checks() if list(complaints)]
 
     def test_nothing_wrong(self):
@@ -119,6 +143,19 @@ class OracleSeesWhatIsWrong(unittest.TestCase):
     def test_answer_that_came_late(self):
         self.account["slowest_s"] = 6.0
         self.assertEqual(self.failed(), ["answers were 200 or 503, and in time"])
+
+    def test_postback_that_nobody_accounts_for(self):
+        self.metrics["stored"] = 2
+        self.assertEqual(self.failed(), ["what was received is accounted for"])
+
+    def test_damaged_journal(self):
+        self.verified = 1
+        self.assertEqual(self.failed(), ["the journal is whole"])
+
+    def test_accepted_again_after_a_restart_is_no_fault(self):
+        self.acks.append((3, "accepted"))
+        self.account["statuses"]["accepted"] = 1
+        self.assertEqual(self.failed(), [])
 
     def test_connection_that_broke_while_the_server_was_up(self):
         self.account["errors"] = [[11.5, "reset"]]

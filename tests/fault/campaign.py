@@ -15,12 +15,15 @@ import generator  # Also makes the modules of the end-to-end tests known.
 from databases import Cluster, PostgresDatabase, SqliteDatabase
 from harness import SLOWNESS, Server, wait_until
 from http_client import Closed
+from metrics import waiting
 from support import TEMPLATE_VARIABLE
 
 THREADS = 8
 # From a fault's end: /health answers, and new postbacks of both partners are taken again.
 HEALTH_S_MAX = 5
 RECOVERY_S_MAX = 15
+# From the end of the load, with the databases up, until nothing waits in the journal.
+DRAIN_S_MAX = 60
 # Numbers of the campaign's own postbacks; the generator does not get that far.
 PROBES = 10 ** 12
 # A broken connection shows at the client a little later than at the server.
@@ -41,20 +44,28 @@ class Campaign:
         self.probes = generator.AckFile(self.folder / "acked-probes")
         self.health_s = 0.0    # The longest of each.
         self.recovery_s = 0.0
-        settings = {"CORES": 2, "IO_ENGINE": engine}
+        self.drain_s = 0.0     # At the end.
         if store == "postgresql":
             self.cluster = Cluster(template=os.environ.get(TEMPLATE_VARIABLE))
-            settings["DATABASE_URL"] = self.cluster.url("control")
-        self.server = Server(self.folder / "server", **settings)
+        # Small segments: there are many of them, made and removed all the time.
+        self.server = Server(self.folder / "server", CORES=2, IO_ENGINE=engine, JOURNAL="on",
+                             JOURNAL_SEGMENT_MIB=1, **self.settings())
+
+    def settings(self):
+        return {"DATABASE_URL": self.cluster.url("control")} if self.cluster else {}
 
     # The frame.
+
+    def register(self):
+        if self.cluster:
+            self.cluster.sql("CREATE DATABASE control")
+        self.server.ctl("init")
 
     def begin(self):
         self.started = time.monotonic()
         if self.cluster:
             self.cluster.start()
-            self.cluster.sql("CREATE DATABASE control")
-        self.server.ctl("init")
+        self.register()
         # Two lanes that write to one database.
         self.server.ctl("partner", "set", "rector", "lanes=2")
         self.start_server()
@@ -64,11 +75,14 @@ class Campaign:
         self.recover()
 
     def end(self):
-        """Ends the load; the server stays."""
+        """Ends the load; the server stays, and its journal is empty when this returns."""
         self.generator.send_signal(signal.SIGTERM)
         if self.generator.wait(60) != 0:
             raise AssertionError("the load generator failed")
         self.generator = None
+        ended = time.monotonic()
+        wait_until(lambda: waiting(self.server) == 0, DRAIN_S_MAX * SLOWNESS, "the journal is empty")
+        self.drain_s = time.monotonic() - ended
 
     def destroy(self):
         if self.generator:
@@ -77,6 +91,9 @@ class Campaign:
         self.server.destroy()
         if self.cluster:
             self.cluster.destroy()
+
+    def summary(self):
+        return ""
 
     # For the oracle.
 

@@ -29,6 +29,8 @@ PARTNERS = (("involve_asia", "/involve/event"), ("rector", "/rector/event"))
 REPEAT_PERCENT = 10
 RETRY_PERCENT = 30
 PATIENCE_S = 10
+# What a sender may take for good. "accepted" is in the journal and will be in the database.
+ACKNOWLEDGED = ("success", "duplicate", "accepted")
 
 
 def partner(number):
@@ -56,7 +58,7 @@ def target(number):
 
 
 class AckFile:
-    """Lines "NUMBER success" or "NUMBER duplicate", in the order of the answers. One thread."""
+    """Lines of number and status, in the order of the answers. One thread."""
 
     def __init__(self, path):
         self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -121,7 +123,7 @@ class Sender(threading.Thread):
     def account(self, number, answer):
         status = answer.json.get("status") if answer.status == 200 else answer.status
         self.statuses[str(status)] += 1
-        if status in ("success", "duplicate"):
+        if status in ACKNOWLEDGED:
             self.acks.add(number, status)
             self.acked.append(number)
             return

@@ -6,7 +6,8 @@ Every check is a generator of complaints; none is a pass.
 import collections
 from decimal import Decimal
 
-from generator import PARTNERS, amounts, conversion_id, partner, target
+from generator import ACKNOWLEDGED, PARTNERS, amounts, conversion_id, partner, target
+from metrics import read_metrics
 
 # An answer's budget is 1.7 s; beyond this a request was simply forgotten.
 ANSWER_S_MAX = 5
@@ -33,6 +34,8 @@ class Oracle:
             ("/stats tells the rows' count and sums", self.miscounted()),
             ("nothing is in quarantine", self.quarantined()),
             ("answers were 200 or 503, and in time", self.misanswered()),
+            ("what was received is accounted for", self.unbalanced()),
+            ("the journal is whole", self.journal_damaged()),
             ("no connection broke while the server was up", self.broken()),
             ("acknowledged ids are duplicates", self.forgotten()),
             ("the database is sound", self.unsound()),
@@ -86,11 +89,22 @@ class Oracle:
 
     def misanswered(self):
         for status, count in self.account["statuses"].items():
-            if status not in ("success", "duplicate", "503"):
+            if status not in (*ACKNOWLEDGED, "503"):
                 yield f"{count} answers {status}"
         slowest_s = self.account["slowest_s"]
         if slowest_s > ANSWER_S_MAX * self.campaign.slowness:
             yield f"an answer took {slowest_s:.1f} s"
+
+    def unbalanced(self):
+        """Of the last process: it knows what it received and what it found in the journal."""
+        complaint = read_metrics(self.campaign.server).imbalance()
+        if complaint:
+            yield complaint
+
+    def journal_damaged(self):
+        done = self.campaign.server.ctl("journal", "verify", check=False)
+        if done.returncode != 0:
+            yield f"{done.stdout}{done.stderr}"
 
     def broken(self):
         for when, what in self.account["errors"]:
