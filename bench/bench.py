@@ -120,7 +120,16 @@ def measure_groups(options, recorder, usable):
         for round_number in range(options.runs):
             for scenario, subject in group:
                 done += 1
-                for account in measure(scenario, subject, options.seconds):
+                try:
+                    accounts = measure(scenario, subject, options.seconds)
+                except (AssertionError, OSError, RuntimeError) as error:
+                    # The server's faults end the benchmark; a peer's are told.
+                    if subject in beds.LOOPS:
+                        raise
+                    recorder.skip(f"{subject} in {scenario.name}, round {round_number + 1}",
+                                  repr(error)[:300])
+                    continue
+                for account in accounts:
                     recorder.add(scenario.name, scenario.store, subject, scenario.connections,
                                  round_number, account, f"{done} of {total}")
 
