@@ -26,6 +26,8 @@ class ByteWindow {
 
   uint32_t equal(char c) const { return mask(bytes_ == c); }
   uint32_t equal(char a, char b) const { return mask((bytes_ == a) | (bytes_ == b)); }
+  // Control characters of ASCII: below SP, and DEL.
+  uint32_t control() const { return mask(((bytes_ >= 0) & (bytes_ < ' ')) | (bytes_ == 0x7f)); }
   // NUL, and bytes above 0x7F.
   uint32_t nul_or_not_ascii() const { return mask(bytes_ <= 0); }
 

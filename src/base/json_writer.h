@@ -30,14 +30,4 @@ inline void append_json_name(std::string* out, std::string_view name) {
   out->append("\":");
 }
 
-// Appends what `write` puts at the place it is given, which has room for `bytes_max` bytes; it
-// returns the end of what it has put there.
-template <typename Write>
-void append_with(std::string* out, size_t bytes_max, Write write) {
-  const size_t before = out->size();
-  out->resize(before + bytes_max);
-  const char* end = write(out->data() + before);
-  out->resize(static_cast<size_t>(end - out->data()));
-}
-
 }  // namespace postback::base

@@ -8,7 +8,9 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/check.h"
 
@@ -25,10 +27,21 @@ inline char* put(char* to, char c) {
   return to + 1;
 }
 
+// Appends what `write` puts at the place it is given, which has room for `bytes_max` bytes; it
+// returns the end of what it has put there.
+template <typename Write>
+void append_with(std::string* out, size_t bytes_max, Write write) {
+  const size_t before = out->size();
+  out->resize(before + bytes_max);
+  const char* end = write(out->data() + before);
+  out->resize(static_cast<size_t>(end - out->data()));
+}
+
 class TextBuffer {
  public:
   std::string_view view() const { return {bytes_.get(), size_}; }
   size_t size() const { return size_; }
+  char* data() { return bytes_.get(); }  // For changes to what was written.
   // Gives the memory back when it is larger than `bytes_kept`.
   void clear(size_t bytes_kept) {
     size_ = 0;

@@ -1,63 +1,38 @@
 #include "http/guard.h"
 
+#include <algorithm>
 #include <cstdint>
-#include <cstring>
 
+#include "base/byte_window.h"
 #include "http/characters.h"
 #include "http/refusals.h"
 
 namespace postback::http {
 namespace {
 
-constexpr uint64_t kOnes = 0x0101010101010101;
-constexpr uint64_t kHighs = 0x8080808080808080;
+using base::ByteWindow;
 
-// Eight bytes at once: non-zero when any byte is below `bound` (1 to 128) or is DEL. Never misses
-// one; a byte behind a hit may be reported wrongly, so a hit has to be looked at byte by byte.
-// (Anderson, "Bit Twiddling Hacks": hasless, haszero.)
-constexpr uint64_t below_or_del(uint64_t word, uint8_t bound) {
-  const uint64_t below = (word - kOnes * bound) & ~word & kHighs;
-  const uint64_t del = word ^ (kOnes * 0x7f);
-  return below | ((del - kOnes) & ~del & kHighs);
+// Whether no byte of the text is one that `find` marks in a window.
+template <typename Find>
+bool has_none(std::string_view text, Find find) {
+  for (size_t start = 0; start < text.size(); start += ByteWindow::kBytes) {
+    const size_t size = std::min(ByteWindow::kBytes, text.size() - start);
+    const uint32_t found = find(ByteWindow(text.data() + start, size));
+    if ((found & ((1u << size) - 1)) != 0) return false;
+  }
+  return true;
 }
 
 // SP and the visible characters of ASCII.
 bool is_printable(std::string_view text) {
-  size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
-    uint64_t word;
-    std::memcpy(&word, text.data() + i, 8);
-    if (below_or_del(word, 0x20) != 0 || (word & kHighs) != 0) return false;
-  }
-  for (; i < text.size(); i++) {
-    if (text[i] < 0x20 || text[i] > 0x7e) return false;
-  }
-  return true;
-}
-
-bool is_field_char(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
+  return has_none(
+      text, [](const ByteWindow& window) { return window.control() | window.nul_or_not_ascii(); });
 }
 
 // field-value with white space around it: HTAB, SP, visible characters and obs-text (0x80 and up).
 bool is_field_value(std::string_view text) {
-  size_t i = 0;
-  while (i < text.size()) {
-    const size_t step = text.size() - i < 8 ? text.size() - i : 8;
-    if (step == 8) {
-      uint64_t word;
-      std::memcpy(&word, text.data() + i, 8);
-      if (below_or_del(word, 0x20) == 0) {
-        i += 8;
-        continue;
-      }
-    }
-    for (size_t end = i + step; i < end; i++) {
-      if (!is_field_char(text[i])) return false;
-    }
-  }
-  return true;
+  return has_none(text,
+                  [](const ByteWindow& window) { return window.control() & ~window.equal('\t'); });
 }
 
 bool ends_in_crlf(std::string_view line) {

@@ -32,6 +32,7 @@ class Message {
 
   // The whole head at once, then the body in any pieces, without chunk extensions and
   // trailer fields.
+  Status parse_head(std::string_view head);
   Status parse(std::string_view piece);
 
   // All header fields were understood; what follows them may still be malformed.

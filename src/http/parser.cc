@@ -116,7 +116,7 @@ void Parser::Impl::start_request() {
 
 // The head is complete: what it says decides what follows.
 void Parser::Impl::start_body() {
-  const Message::Status status = message_.parse(head_.text());
+  const Message::Status status = message_.parse_head(head_.text());
   // A refusal of ours says more precisely what is wrong than llhttp's does.
   if (message_.head_complete()) {
     message_.describe(&request_);

@@ -6,8 +6,12 @@
 #include <cstddef>
 #include <cstdio>
 
+#include "base/text_buffer.h"
+
 namespace postback::http {
 namespace {
+
+using base::put;
 
 struct Reason {
   int status;
@@ -40,20 +44,10 @@ constexpr Reason kReasons[] = {
     {505, "HTTP Version Not Supported"},
 };
 
-// Decimal digits on the stack.
-class Digits {
- public:
-  explicit Digits(size_t value) { end_ = std::to_chars(text_, text_ + sizeof text_, value).ptr; }
-  std::string_view view() const { return {text_, static_cast<size_t>(end_ - text_)}; }
-
- private:
-  char text_[20];
-  char* end_;
-};
-
-// Writes behind `to`, which has room; the size was summed up before.
-char* put(char* to, std::string_view text) {
-  return std::copy(text.begin(), text.end(), to);
+template <typename Number>
+char* put_number(char* to, Number number) {
+  constexpr size_t kDigitsMax = 20;
+  return std::to_chars(to, to + kDigitsMax, number).ptr;
 }
 
 // IMF-fixdate, RFC 9110 section 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT". No C library function:
@@ -87,41 +81,31 @@ void append_response(std::string* out, const ResponseHead& head, std::string_vie
                      std::string_view body) {
   // RFC 9110 section 8.6: a 204 answer has neither body nor Content-Length.
   const bool has_content = head.status != 204;
-  const bool has_type = has_content && !head.content_type.empty();
-  const Digits status(static_cast<size_t>(head.status));
-  const Digits length(body.size());
-  const Digits retry_after(head.retry_after_s > 0 ? static_cast<size_t>(head.retry_after_s) : 0);
-
-  // The answer's parts in order; an empty part is one that this answer does not have.
-  const auto if_so = [](bool condition, std::string_view text) {
-    return condition ? text : std::string_view("");
-  };
-  const std::string_view parts[] = {
-      "HTTP/1.1 ",
-      status.view(),
-      " ",
-      reason_phrase(head.status),
-      "\r\nDate: ",
-      date,
-      if_so(has_type, "\r\nContent-Type: "),
-      if_so(has_type, head.content_type),
-      if_so(has_content, "\r\nContent-Length: "),
-      if_so(has_content, length.view()),
-      if_so(head.retry_after_s > 0, "\r\nRetry-After: "),
-      if_so(head.retry_after_s > 0, retry_after.view()),
-      if_so(!head.allow.empty(), "\r\nAllow: "),
-      head.allow,
-      if_so(head.close, "\r\nConnection: close"),
-      if_so(!head.close && head.keep_alive_named, "\r\nConnection: keep-alive"),
-      "\r\n\r\n",
-      if_so(has_content && !head.without_body, body),
-  };
-  size_t size = 0;
-  for (const std::string_view part : parts) size += part.size();
-  const size_t before = out->size();
-  out->resize(before + size);
-  char* to = out->data() + before;
-  for (const std::string_view part : parts) to = put(to, part);
+  const std::string_view phrase = reason_phrase(head.status);
+  // The names of all header fields, and the numbers.
+  constexpr size_t kOwnBytesMax = 256;
+  const size_t bytes_max = kOwnBytesMax + phrase.size() + date.size() + head.content_type.size() +
+                           head.allow.size() + body.size();
+  base::append_with(out, bytes_max, [&](char* to) {
+    to = put_number(put(to, "HTTP/1.1 "), head.status);
+    to = put(put(put(to, ' '), phrase), "\r\nDate: ");
+    to = put(to, date);
+    if (has_content) {
+      if (!head.content_type.empty()) {
+        to = put(put(to, "\r\nContent-Type: "), head.content_type);
+      }
+      to = put_number(put(to, "\r\nContent-Length: "), body.size());
+    }
+    if (head.retry_after_s > 0) to = put_number(put(to, "\r\nRetry-After: "), head.retry_after_s);
+    if (!head.allow.empty()) to = put(put(to, "\r\nAllow: "), head.allow);
+    if (head.close) {
+      to = put(to, "\r\nConnection: close");
+    } else if (head.keep_alive_named) {
+      to = put(to, "\r\nConnection: keep-alive");
+    }
+    to = put(to, "\r\n\r\n");
+    return has_content && !head.without_body ? put(to, body) : to;
+  });
 }
 
 void append_continue(std::string* out) {

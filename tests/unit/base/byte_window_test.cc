@@ -23,6 +23,14 @@ TEST(ByteWindow, TellsNulAndBytesAboveAsciiApartFromTheRest) {
   }
 }
 
+TEST(ByteWindow, TellsControlCharacters) {
+  for (int c = 0; c < 256; ++c) {
+    const std::string text(ByteWindow::kBytes, static_cast<char>(c));
+    const bool marked = c < 0x20 || c == 0x7f;
+    EXPECT_EQ(ByteWindow(text.data(), text.size()).control(), marked ? 0xffffu : 0u) << c;
+  }
+}
+
 TEST(ByteWindow, TakesShorterTextAsFollowedByNul) {
   for (size_t size = 0; size < ByteWindow::kBytes; ++size) {
     const std::string text(size, 'x');
