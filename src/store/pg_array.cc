@@ -1,69 +1,74 @@
 #include "store/pg_array.h"
 
-#include <cstring>
-
 #include "base/check.h"
 
 namespace postback::store {
 namespace {
 
+using base::put;
+
 constexpr int64_t kEpochOffsetUs = 946'684'800'000'000;  // 1970-01-01 to 2000-01-01.
 
 template <typename T>
-void append_big_endian(std::string* out, T value) {
-  char bytes[sizeof value];
+char* put_big_endian(char* to, T value) {
   for (size_t i = 0; i < sizeof value; ++i) {
-    bytes[i] = static_cast<char>(value >> (8 * (sizeof value - 1 - i)));
+    to[i] = static_cast<char>(value >> (8 * (sizeof value - 1 - i)));
   }
-  out->append(bytes, sizeof bytes);
+  return to + sizeof value;
 }
 
 }  // namespace
 
-void append_int4(std::string* out, int32_t value) {
-  append_big_endian(out, static_cast<uint32_t>(value));
+char* put_int4(char* to, int32_t value) {
+  return put_big_endian(to, static_cast<uint32_t>(value));
 }
 
-void append_int8(std::string* out, int64_t value) {
-  append_big_endian(out, static_cast<uint64_t>(value));
+char* put_int8(char* to, int64_t value) {
+  return put_big_endian(to, static_cast<uint64_t>(value));
 }
 
-void append_timestamptz(std::string* out, int64_t time_us) {
+char* put_timestamptz(char* to, int64_t time_us) {
   int64_t shifted = 0;
   // INT64_MIN itself would mean -infinity; one more is out of range and refused (22008).
   if (__builtin_sub_overflow(time_us, kEpochOffsetUs, &shifted)) shifted = INT64_MIN + 1;
-  append_int8(out, shifted);
+  return put_int8(to, shifted);
 }
 
-PgArrayWriter::PgArrayWriter(std::string* out, PgType type, size_t count)
+PgArrayWriter::PgArrayWriter(base::TextBuffer* out, PgType type, size_t count)
     : out_(out), start_(out->size()) {
   CHECK(count <= INT32_MAX);
-  append_int4(out, 1);
-  append_int4(out, 0);
-  append_int4(out, static_cast<int32_t>(type));
-  append_int4(out, static_cast<int32_t>(count));
-  append_int4(out, 1);
+  char* to = out->open(20);
+  to = put_int4(to, 1);
+  to = put_int4(to, 0);
+  to = put_int4(to, static_cast<int32_t>(type));
+  to = put_int4(to, static_cast<int32_t>(count));
+  out->close(put_int4(to, 1));
 }
 
 void PgArrayWriter::add_null() {
-  append_int4(out_, -1);
-  (*out_)[start_ + 7] = 1;  // The last byte of "has NULLs".
+  out_->close(put_int4(out_->open(4), -1));
+  out_->data()[start_ + 7] = 1;  // The last byte of "has NULLs".
 }
 
 void PgArrayWriter::add_bytes(std::string_view bytes) {
   CHECK(bytes.size() <= INT32_MAX);
-  append_int4(out_, static_cast<int32_t>(bytes.size()));
-  out_->append(bytes);
+  char* const to = out_->open(4 + bytes.size());
+  out_->close(put(put_int4(to, static_cast<int32_t>(bytes.size())), bytes));
 }
 
 void PgArrayWriter::add_int8(int64_t value) {
-  append_int4(out_, 8);
-  append_int8(out_, value);
+  out_->close(put_int8(put_int4(out_->open(12), 8), value));
 }
 
 void PgArrayWriter::add_timestamptz(int64_t time_us) {
-  append_int4(out_, 8);
-  append_timestamptz(out_, time_us);
+  out_->close(put_timestamptz(put_int4(out_->open(12), 8), time_us));
+}
+
+void PgArrayWriter::add_decimal(const Decimal& value) {
+  char* const to = out_->open(4 + Decimal::kTextBytesMax);
+  char* const end = value.write_to(to + 4);
+  put_int4(to, static_cast<int32_t>(end - to - 4));
+  out_->close(end);
 }
 
 }  // namespace postback::store

@@ -51,16 +51,12 @@ void add_received_at(const Rows& rows, PgParameterList* list) {
 
 void add_amounts(const std::vector<BatchRow>& rows, std::optional<Decimal> Conversion::*amount,
                  PgParameterList* list) {
-  std::string text;
-  add_column(rows, PgType::text, list, [&](const BatchRow& row, PgArrayWriter* array) {
-    const std::optional<Decimal>& value = row.conversion->*amount;
-    if (!value) {
+  add_column(rows, PgType::text, list, [amount](const BatchRow& row, PgArrayWriter* array) {
+    if (const std::optional<Decimal>& value = row.conversion->*amount) {
+      array->add_decimal(*value);
+    } else {
       array->add_null();
-      return;
     }
-    text.clear();
-    value->append_to(&text);
-    array->add_bytes(text);
   });
 }
 
@@ -77,12 +73,26 @@ MinuteStats* minute_of(int64_t minute_us, std::vector<MinuteStats>* minutes) {
 
 }  // namespace
 
-std::string* PgParameterList::add() {
+base::TextBuffer* PgParameterList::add() {
   CHECK(count_ < kCountMax);
-  std::string* value = &values_[static_cast<size_t>(count_++)];
-  if (value->capacity() > kBufferBytesKept) std::string().swap(*value);
-  value->clear();
+  base::TextBuffer* value = &values_[static_cast<size_t>(count_++)];
+  value->clear(kBufferBytesKept);
   return value;
+}
+
+void PgParameterList::add_int4(int32_t value) {
+  base::TextBuffer* out = add();
+  out->close(put_int4(out->open(4), value));
+}
+
+void PgParameterList::add_int8(int64_t value) {
+  base::TextBuffer* out = add();
+  out->close(put_int8(out->open(8), value));
+}
+
+void PgParameterList::add_timestamptz(int64_t time_us) {
+  base::TextBuffer* out = add();
+  out->close(put_timestamptz(out->open(8), time_us));
 }
 
 void PgParameterList::send(PgConnection* connection, const char* statement) const {
@@ -90,8 +100,9 @@ void PgParameterList::send(PgConnection* connection, const char* statement) cons
   std::array<int, kCountMax> sizes;
   std::array<int, kCountMax> formats;
   for (size_t i = 0; i < static_cast<size_t>(count_); ++i) {
-    values[i] = values_[i].data();
-    sizes[i] = static_cast<int>(values_[i].size());
+    const std::string_view value = values_[i].view();
+    values[i] = value.data();
+    sizes[i] = static_cast<int>(value.size());
     formats[i] = 1;
   }
   connection->send_prepared(statement, count_, values.data(), sizes.data(), formats.data());
@@ -187,7 +198,7 @@ void encode_stats(int32_t partner_id, int64_t writer_id, const std::vector<Minut
   };
   const auto add_sums = [&](Decimal MinuteStats::*sum) {
     add_column(minutes, PgType::text, list, [sum](const MinuteStats& each, PgArrayWriter* array) {
-      array->add_bytes((each.*sum).to_string());
+      array->add_decimal(each.*sum);
     });
   };
   const auto add_times = [&](int64_t MinuteStats::*time) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text_buffer.h"
 #include "postback/decimal.h"
 #include "postback/store.h"
 #include "store/pg_array.h"
@@ -23,12 +24,12 @@ class PgParameterList {
 
   void clear() { count_ = 0; }
   // The buffer of the next value, empty. Valid until clear().
-  std::string* add();
-  void add_int4(int32_t value) { append_int4(add(), value); }
-  void add_int8(int64_t value) { append_int8(add(), value); }
-  void add_timestamptz(int64_t time_us) { append_timestamptz(add(), time_us); }
+  base::TextBuffer* add();
+  void add_int4(int32_t value);
+  void add_int8(int64_t value);
+  void add_timestamptz(int64_t time_us);
   int count() const { return count_; }
-  std::string_view value(int index) const { return values_[static_cast<size_t>(index)]; }
+  std::string_view value(int index) const { return values_[static_cast<size_t>(index)].view(); }
 
   // Executes `statement`; libpq copies the values.
   void send(PgConnection* connection, const char* statement) const;
@@ -36,7 +37,7 @@ class PgParameterList {
  private:
   // A buffer that one huge batch made larger than this is given back.
   static constexpr size_t kBufferBytesKept = 4 * 1024 * 1024;
-  std::array<std::string, kCountMax> values_;
+  std::array<base::TextBuffer, kCountMax> values_;
   int count_ = 0;
 };
 
