@@ -41,10 +41,8 @@ bool is_name_between(std::string_view text, std::string_view open, std::string_v
 
 }  // namespace
 
-bool is_unexpanded_macro(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
+bool is_macro_behind_opening(std::string_view text) {
   while (text.ends_with(' ')) text.remove_suffix(1);
-  if (text.empty()) return false;
   switch (text[0]) {
     case '{':
       return is_name_between(text, "{", "}") || is_name_between(text, "{{", "}}");

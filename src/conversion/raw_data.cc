@@ -58,11 +58,12 @@ void append_item(const Mapping::Impl& mapping, const ParameterTable& table, cons
   }
 }
 
-// The index of the first header with the name of headers[index].
-size_t first_of_name(std::span<const Header> headers, size_t index) {
-  size_t first = 0;
-  while (!equals_ignoring_case(headers[first].name, headers[index].name)) ++first;
-  return first;
+// Whether headers[index] repeats the name of one before it.
+bool is_repeated(std::span<const Header> headers, size_t index) {
+  for (const Header& header : headers.first(index)) {
+    if (equals_ignoring_case(header.name, headers[index].name)) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -94,7 +95,7 @@ void RawDataWriter::append_raw_data(const Mapping::Impl& mapping, const Paramete
 void append_headers(std::span<const Header> headers, TextBuffer* out) {
   out->close(put(out->open(1), '{'));
   for (size_t i = 0; i < headers.size(); ++i) {
-    if (first_of_name(headers, i) != i) continue;
+    if (is_repeated(headers, i)) continue;
     const Header& header = headers[i];
     char* to = out->open(json_string_bytes_max(header.name.size()) + 1 +
                          json_string_bytes_max(header.value.size()) + 1);
