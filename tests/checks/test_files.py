@@ -36,6 +36,12 @@ class Files(unittest.TestCase):
                  if any(mark in line for mark in marks)]
         self.assertEqual(found, [])
 
+    def test_every_cpp_test_is_built(self):
+        forgotten = [str(path.relative_to(REPOSITORY))
+                     for path in sorted((REPOSITORY / "tests").rglob("*_test.cc"))
+                     if f"'{path.name}'" not in (path.parent / "meson.build").read_text("utf-8")]
+        self.assertEqual(forgotten, [])
+
 
 if __name__ == "__main__":
     unittest.main()
