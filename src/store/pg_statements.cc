@@ -52,11 +52,13 @@ constexpr PgStatement kWriter[] = {
     // whose answer was lost. Both are compared: another server may have made the same id in the
     // same microsecond. The others are duplicates, counted under minute $4. A statement of its
     // own, because only a new snapshot sees rows that were committed while insert_once waited.
+    // LIMIT keeps it a look at the primary key for each row: as a join, the planner, which knows
+    // nothing of a table that grew since it was last analyzed, compares each row with all of it.
     {kFindStored,
      "WITH own AS (SELECT u.position FROM unnest($3::int8[], $5::text[]) WITH ORDINALITY"
      " AS u(id, conversion_id, position)"
-     " WHERE EXISTS (SELECT FROM partner_conversions p WHERE p.id = u.id"
-     " AND p.conversion_id = u.conversion_id AND p.partner_id = $1::int4)),"
+     " CROSS JOIN LATERAL (SELECT 1 FROM partner_conversions p WHERE p.id = u.id"
+     " AND p.conversion_id = u.conversion_id AND p.partner_id = $1::int4 LIMIT 1) AS found),"
      " counted AS (INSERT INTO postback_stats AS s (partner_id, minute, writer, duplicate_count)"
      " SELECT $1::int4, $4::timestamptz, $2::int8, cardinality($3::int8[]) - count(*) FROM own"
      " HAVING cardinality($3::int8[]) > count(*)" ADD_TO_STATS ") SELECT position FROM own"},

@@ -158,6 +158,25 @@ TEST_F(PgStore, RepeatedBatchOfUnknownOutcomeIsStoredAndCountedOnce) {
   EXPECT_EQ(counted(), "3 0 1");
 }
 
+// The planner takes one row in two hundred for the partner's while it knows nothing of the table,
+// and then thinks that comparing each row of a batch with all of them is cheap: 20 million
+// comparisons took longer than a batch may, so a drain into such a table never ended.
+TEST_F(PgStore, ARepeatedBatchIsQuickInALargeTableThatWasNeverAnalyzed) {
+  StoreUser user(url());
+  ASSERT_EQ(user.store_batch(make_batch("first", 1).get()), BatchResult::committed);
+  sql("ALTER TABLE partner_conversions SET (autovacuum_enabled = off)");
+  for (int i = 0; i < 20; ++i) {
+    const auto batch = make_batch("row" + std::to_string(i) + "-", 1000);
+    batch->batch.expected_new = true;
+    ASSERT_EQ(user.store_batch(batch.get()), BatchResult::committed) << batch->batch.error;
+  }
+  StoreUser later(url());  // Plans of its own.
+  const auto repeated = make_batch("row7-", 1000);
+  ASSERT_EQ(later.store_batch(repeated.get()), BatchResult::committed) << repeated->batch.error;
+  EXPECT_EQ(repeated->result_of("row7-999"), RowResult::duplicate);
+  EXPECT_EQ(row_count(), "20001");
+}
+
 TEST_F(PgStore, ARepeatIsADuplicateEvenWhenAnotherServerMadeTheSameRowId) {
   StoreUser user(url());
   const auto first = make_batch("a", 1);
