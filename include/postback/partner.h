@@ -34,7 +34,10 @@ struct Partner {
   bool is_active = true;
   bool enable_logging = true;
   int64_t max_daily_requests = 100000;
-  int32_t data_retention_days = 30;
+  int32_t data_retention_days = 30;  // Then a row's content is purged, and it is shown no more.
+  // How long, at least, the id of a purged conversion makes a repeat a duplicate. As long as the
+  // row itself is kept in any case.
+  int32_t dedupe_retention_days = 400;
   std::string timezone = "UTC";  // IANA name or fixed offset ("+08:00").
   OnInvalid on_invalid = OnInvalid::refuse;
   int32_t lanes = 1;  // 1 to 64.

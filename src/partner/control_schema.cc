@@ -17,6 +17,12 @@ CREATE TABLE partner_ids (
 INSERT INTO partner_ids (partner_code, id) SELECT partner_code, id FROM partners;
 )sql";
 
+// Version 3, the same for both kinds. A constant default is kept beside the rows: none is
+// rewritten.
+constexpr const char* kKeepIds = R"sql(
+ALTER TABLE partners ADD COLUMN dedupe_retention_days integer NOT NULL DEFAULT 400;
+)sql";
+
 // kPostgres[v] brings version v to v + 1. parameter_mapping is json, not jsonb: that would sort
 // its names. Ids are never given to another code: rows of a removed partner keep its id.
 constexpr const char* kPostgres[] = {R"sql(
@@ -43,7 +49,7 @@ CREATE TABLE partners (
   updated_at timestamptz NOT NULL DEFAULT now()
 );
 )sql",
-                                     kRememberIds};
+                                     kRememberIds, kKeepIds};
 
 // Times are ISO 8601 UTC text with six decimals, as in the partners' databases.
 constexpr const char* kSqlite[] = {R"sql(
@@ -70,7 +76,7 @@ CREATE TABLE partners (
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z')
 );
 )sql",
-                                   kRememberIds};
+                                   kRememberIds, kKeepIds};
 
 static_assert(std::size(kPostgres) == kControlSchemaVersion);
 static_assert(std::size(kSqlite) == kControlSchemaVersion);
@@ -78,30 +84,6 @@ static_assert(std::size(kSqlite) == kControlSchemaVersion);
 // One key for everybody who changes a control schema ("postback" in ASCII). Held to the end of
 // the transaction; CREATE TABLE IF NOT EXISTS alone fails when two do it at once.
 constexpr const char* kLockSchema = "SELECT pg_advisory_xact_lock(8101822063041143147)";
-
-// 0 when the database has no schema yet. pg_class is read as a table: to_regclass() would answer
-// from a cache that knows nothing of what another session did since our transaction began.
-base::Result<int> read_version(SqlClient* client) {
-  const bool sqlite = client->kind() == base::DatabaseKind::sqlite;
-  base::Result<SqlResult> table =
-      client->query(sqlite ? "SELECT 1 FROM sqlite_schema WHERE name = 'postback_control_schema'"
-                           : "SELECT 1 FROM pg_class WHERE relname = 'postback_control_schema' AND "
-                             "pg_table_is_visible(oid)");
-  if (!table.ok()) return table.status();
-  if (table.value().rows.empty()) return 0;
-  base::Result<SqlResult> rows = client->query("SELECT version FROM postback_control_schema");
-  if (!rows.ok()) return rows.status();
-  if (rows.value().rows.empty()) return 0;
-  const std::string text = rows.value().rows[0][0].value_or("");
-  int version = 0;
-  const auto result = std::from_chars(text.data(), text.data() + text.size(), version);
-  if (result.ec != std::errc() || version < 1) {
-    return Status::error(
-        "the control database has no understandable schema version; restore "
-        "table postback_control_schema from a backup");
-  }
-  return version;
-}
 
 Status check_version(int version) {
   if (version <= kControlSchemaVersion) return Status();
@@ -129,8 +111,32 @@ Status migrate(SqlClient* client, int version) {
 
 }  // namespace
 
+// pg_class is read as a table: to_regclass() would answer
+// from a cache that knows nothing of what another session did since our transaction began.
+base::Result<int> control_schema_version(SqlClient* client) {
+  const bool sqlite = client->kind() == base::DatabaseKind::sqlite;
+  base::Result<SqlResult> table =
+      client->query(sqlite ? "SELECT 1 FROM sqlite_schema WHERE name = 'postback_control_schema'"
+                           : "SELECT 1 FROM pg_class WHERE relname = 'postback_control_schema' AND "
+                             "pg_table_is_visible(oid)");
+  if (!table.ok()) return table.status();
+  if (table.value().rows.empty()) return 0;
+  base::Result<SqlResult> rows = client->query("SELECT version FROM postback_control_schema");
+  if (!rows.ok()) return rows.status();
+  if (rows.value().rows.empty()) return 0;
+  const std::string text = rows.value().rows[0][0].value_or("");
+  int version = 0;
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), version);
+  if (result.ec != std::errc() || version < 1) {
+    return Status::error(
+        "the control database has no understandable schema version; restore "
+        "table postback_control_schema from a backup");
+  }
+  return version;
+}
+
 Status create_control_schema(SqlClient* client) {
-  base::Result<int> version = read_version(client);
+  base::Result<int> version = control_schema_version(client);
   if (!version.ok()) return version.status();
   Status status = check_version(version.value());
   if (!status.ok() || version.value() == kControlSchemaVersion) return status;
@@ -142,7 +148,7 @@ Status create_control_schema(SqlClient* client) {
   }
   if (!status.ok()) return status;
   // Another process may have done it while we waited.
-  version = read_version(client);
+  version = control_schema_version(client);
   if (!version.ok()) return version.status();
   status = check_version(version.value());
   if (!status.ok() || version.value() == kControlSchemaVersion) return status;
@@ -151,7 +157,7 @@ Status create_control_schema(SqlClient* client) {
 }
 
 Status check_control_schema(SqlClient* client) {
-  base::Result<int> version = read_version(client);
+  base::Result<int> version = control_schema_version(client);
   if (!version.ok()) return version.status();
   if (version.value() > 0) return check_version(version.value());
   return Status::error(

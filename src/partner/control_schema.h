@@ -8,11 +8,13 @@
 
 namespace postback::partner {
 
-constexpr int kControlSchemaVersion = 2;
+constexpr int kControlSchemaVersion = 3;
 
 // Brings the control database to kControlSchemaVersion. Only reads when it is there already.
 // Several processes may do this at once. Fails on a newer version.
 base::Status create_control_schema(SqlClient* client);
+// The version found, which may be any; 0 when there is no schema yet. Only reads.
+base::Result<int> control_schema_version(SqlClient* client);
 // Whether it is there, in a version this program knows, which may be an older one. Only reads.
 base::Status check_control_schema(SqlClient* client);
 

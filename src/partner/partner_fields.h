@@ -31,9 +31,11 @@ struct PartnerField {
   // Given by the database; what a file says about it is ignored, so that the output of
   // `postbackctl partner show --json` can be edited and added again.
   bool by_database = false;
+  // The version of the control schema that brought the column; before it the default holds.
+  int since_version = 1;
 };
 
-// In the order of the columns of table `partners`. `id` is the first.
+// In the order in which they are shown. `id` is the first.
 std::span<const PartnerField> partner_fields();
 const PartnerField* find_field(std::string_view name);  // nullptr when unknown.
 // "unknown field 'x'; did you mean y? The fields are …".

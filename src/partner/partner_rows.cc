@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/printable.h"
+#include "partner/control_schema.h"
 #include "partner/partner_fields.h"
 #include "partner/partner_ids.h"
 #include "partner/partner_json.h"
@@ -66,9 +67,14 @@ int64_t integer_of(const std::string& text) {
 }  // namespace
 
 Result<std::vector<SqlRow>> read_partner_rows(SqlClient* client) {
+  Result<int> version = control_schema_version(client);
+  if (!version.ok()) return version.status();
   std::string columns;
   for (const PartnerField& field : partner_fields()) {
-    columns += (columns.empty() ? "" : ", ") + select_expression(field, client->kind());
+    // Who only reads meets a database that an older program made.
+    const bool is_there = field.since_version <= version.value();
+    columns += (columns.empty() ? "" : ", ") +
+               (is_there ? select_expression(field, client->kind()) : "NULL");
   }
   Result<SqlResult> result = client->query("SELECT " + columns + " FROM partners ORDER BY id");
   if (!result.ok()) return result.status();

@@ -103,6 +103,8 @@ constexpr PgStatement kReader[] = {
     // then rows of the others are stepped over. An index on (partner_id, id) would avoid that and
     // cost every insert a third index, for a page that people look at now and then, in a layout
     // that is not the default (each partner has its own database): read_ms bounds the walk.
+    // It ends where everything is purged: without that bound the last page of a partner would
+    // step over a year of purged rows.
     {kReadConversions,
      "SELECT id, conversion_id, offer_id, offer_name, media_id, sub_id, click_id,"
      " usd_sale_amount, usd_earning, " MICROSECONDS(
@@ -111,6 +113,9 @@ constexpr PgStatement kReader[] = {
                                 "is_duplicate, " MICROSECONDS(
                                     "received_at") " FROM partner_conversions WHERE partner_id = "
                                                    "$1::int4 AND id < $2::int8"
+                                                   " AND id >= coalesce((SELECT floor_id FROM"
+                                                   " postback_purge WHERE partner_id = $1::int4), "
+                                                   "0) AND purged_at IS NULL"
                                                    " ORDER BY id DESC LIMIT $3::int8"},
 };
 

@@ -1,7 +1,35 @@
 #include "store/schema.h"
 
+#include <iterator>
+
 namespace postback::store {
 namespace {
+
+// Version 2, for the purge (src/retention). purged_at: since when only the id of the conversion is
+// kept, for its repeats. postback_purge, a row per partner: every conversion with an id below
+// floor_id is purged or about to be, so nobody need look there for rows to show; who purges, until
+// when that one is taken to be alive, and when the last purge was complete. Neither column nor
+// table costs time in a large database: no row is rewritten.
+constexpr const char* kPostgresPurge = R"sql(
+ALTER TABLE partner_conversions ADD COLUMN IF NOT EXISTS purged_at timestamptz;
+CREATE TABLE IF NOT EXISTS postback_purge (
+  partner_id integer NOT NULL PRIMARY KEY,
+  floor_id bigint NOT NULL DEFAULT 0,
+  holder bigint NOT NULL DEFAULT 0,
+  held_until timestamptz,
+  finished_at timestamptz
+);
+)sql";
+constexpr const char* kSqlitePurge = R"sql(
+ALTER TABLE partner_conversions ADD COLUMN purged_at TEXT;
+CREATE TABLE IF NOT EXISTS postback_purge (
+  partner_id INTEGER PRIMARY KEY,
+  floor_id INTEGER NOT NULL DEFAULT 0,
+  holder INTEGER NOT NULL DEFAULT 0,
+  held_until TEXT,
+  finished_at TEXT
+);
+)sql";
 
 // conversion_id is part of every unique key of the conversions, so that the table can later be
 // distributed by it. postback_stats: one row per minute and writer, so that writers never wait for
@@ -61,7 +89,8 @@ CREATE TABLE IF NOT EXISTS postback_stats (
   last_conversion_at timestamptz,
   PRIMARY KEY (partner_id, minute, writer)
 ) WITH (fillfactor = 50);
-)sql"};
+)sql",
+                                     kPostgresPurge};
 
 // SQLite: decimals are exact text; times are ISO 8601 UTC text with six decimals, which sorts by
 // time. `id` is the rowid, so rows are appended in order and paged by it.
@@ -122,11 +151,19 @@ CREATE TABLE IF NOT EXISTS postback_stats (
   last_conversion_at TEXT,
   PRIMARY KEY (partner_id, minute, writer)
 ) WITHOUT ROWID;
-)sql"};
+)sql",
+                                   kSqlitePurge};
+
+static_assert(std::size(kPostgres) == kSchemaVersion);
+static_assert(std::size(kSqlite) == kSchemaVersion);
 
 }  // namespace
 
-std::span<const char* const> postgres_migrations() { return kPostgres; }
-std::span<const char* const> sqlite_migrations() { return kSqlite; }
+std::span<const char* const> postgres_migrations() {
+  return kPostgres;
+}
+std::span<const char* const> sqlite_migrations() {
+  return kSqlite;
+}
 
 }  // namespace postback::store

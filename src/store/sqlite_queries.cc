@@ -16,12 +16,14 @@ constexpr const char* kStats =
     " FROM postback_stats WHERE partner_id = ?1 AND minute >= ?2";
 
 // Walks index partner_conversions_newest backwards: as quick at any depth and for any partner,
-// also when several share the file.
+// also when several share the file, and not into the range where everything is purged.
 constexpr const char* kConversions =
     "SELECT id, conversion_id, offer_id, offer_name, media_id, sub_id, click_id, usd_sale_amount,"
     " usd_earning, conversion_datetime, processing_error, raw_data, is_processed, is_duplicate,"
     " received_at"
-    " FROM partner_conversions WHERE partner_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+    " FROM partner_conversions WHERE partner_id = ?1 AND id < ?2"
+    " AND id >= coalesce((SELECT floor_id FROM postback_purge WHERE partner_id = ?1), 0)"
+    " AND purged_at IS NULL ORDER BY id DESC LIMIT ?3";
 
 std::optional<std::string> text_or_null(const SqliteStatement& statement, int column) {
   if (statement.is_null(column)) return std::nullopt;

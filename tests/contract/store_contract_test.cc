@@ -23,8 +23,29 @@ TEST_P(StoreContract, CreatesAndMigratesAnEmptyDatabaseOnOpen) {
   EXPECT_EQ(store->kind(), std::string(GetParam()));
   EXPECT_EQ(store->status().error, "");
   EXPECT_TRUE(store->can_submit());
-  EXPECT_EQ(database_->value("SELECT max(version) FROM postback_schema"), "1");
+  EXPECT_EQ(database_->value("SELECT max(version) FROM postback_schema"), "2");
   EXPECT_EQ(database_->value("SELECT count(*) FROM partner_conversions"), "0");
+}
+
+// As a server before the purge left it.
+TEST_P(StoreContract, BringsADatabaseOfVersionOneUpToDate) {
+  TestStore& old = open_store();
+  TestBatch batch;
+  batch.add("kept").usd_sale_amount = decimal("1.50");
+  ASSERT_EQ(old.commit(batch), BatchResult::committed) << batch.error;
+  old.close();
+  database_->run(
+      "DROP TABLE postback_purge; ALTER TABLE partner_conversions DROP COLUMN purged_at;"
+      "UPDATE postback_schema SET version = 1");
+  TestStore& store = open_store();
+  EXPECT_EQ(database_->value("SELECT max(version) FROM postback_schema"), "2");
+  const StoreRead page = store.conversions(10);
+  ASSERT_EQ(page.conversions.size(), 1u) << page.error;
+  EXPECT_EQ(page.conversions[0].conversion_id, "kept");
+  TestBatch repeat;
+  repeat.add("kept");
+  ASSERT_EQ(store.commit(repeat), BatchResult::committed) << repeat.error;
+  EXPECT_EQ(repeat.conversions[0].result, RowResult::duplicate);
 }
 
 TEST_P(StoreContract, TakesABatchWhileIdleAndConnectsForIt) {

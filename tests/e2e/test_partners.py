@@ -187,8 +187,8 @@ class Ctl(Suite):
             "endpoint_path": "/involve/event", "cloud_run_service_name": "bytec-public-postback",
             "cloud_run_region": "asia-southeast1", "database_name": "involve_asia_db",
             "on_invalid": "accept", "is_active": True, "enable_logging": True,
-            "max_daily_requests": 100000, "data_retention_days": 30, "timezone": "UTC",
-            "lanes": 1,
+            "max_daily_requests": 100000, "data_retention_days": 30,
+            "dedupe_retention_days": 400, "timezone": "UTC", "lanes": 1,
             "parameter_mapping": {
                 "sub_id": "aff_sub", "media_id": "aff_sub2", "click_id": "aff_sub3",
                 "usd_sale_amount": "usd_sale_amount", "usd_payout": "usd_payout",

@@ -108,7 +108,9 @@ class Init(Ctl):
 
     def test_database_of_an_older_program_is_brought_up_to_date(self):
         self.sql("DROP TABLE partner_ids")
+        self.sql("ALTER TABLE partners DROP COLUMN dedupe_retention_days")
         self.sql("UPDATE postback_control_schema SET version = 1")
+        self.assertEqual(self.ctl_json("partner", "show", "rector")["dedupe_retention_days"], 400)
         self.ctl("partner", "remove", "rector")
         self.assertEqual(self.ctl_json("init")["removed"], ["rector"])
 

@@ -47,6 +47,7 @@ TEST(PartnerJson, ReadsTheExampleWithDefaults) {
   EXPECT_EQ(partner.value().cloud_run_region, "asia-southeast1");
   EXPECT_EQ(partner.value().max_daily_requests, 100000);
   EXPECT_EQ(partner.value().data_retention_days, 30);
+  EXPECT_EQ(partner.value().dedupe_retention_days, 400);
   EXPECT_EQ(partner.value().timezone, "UTC");
   EXPECT_EQ(partner.value().on_invalid, OnInvalid::refuse);
   EXPECT_EQ(partner.value().lanes, 1);

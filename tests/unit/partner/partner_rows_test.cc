@@ -103,10 +103,14 @@ TEST_F(ControlSchema, NewerVersionIsRefused) {
 // Version 1 had no table of ids.
 TEST_F(ControlSchema, VersionOneIsBroughtUpToDateWithItsIds) {
   std::unique_ptr<SqlClient> client = shipped();
-  run(client.get(), "DROP TABLE partner_ids; UPDATE postback_control_schema SET version = 1");
+  run(client.get(),
+      "DROP TABLE partner_ids; ALTER TABLE partners DROP COLUMN dedupe_retention_days;"
+      "UPDATE postback_control_schema SET version = 1");
+  EXPECT_EQ(load(client.get()).partners.at(0).dedupe_retention_days, 400);  // Not there to be read.
   expect_ok(create_control_schema(client.get()));
   EXPECT_EQ(client->query("SELECT version FROM postback_control_schema").value().rows,
-            std::vector<SqlRow>{{"2"}});
+            std::vector<SqlRow>{{"3"}});
+  EXPECT_EQ(load(client.get()).partners.at(0).dedupe_retention_days, 400);
   run(client.get(), "DELETE FROM partners WHERE partner_code = 'rector'");
   expect_ok(insert_partner(client.get(), shipped_partners()[1]));
   EXPECT_EQ(load(client.get()).partners.at(1).id, 2);

@@ -254,7 +254,9 @@ TEST_F(PostgresRegistryTest, RowsAreReadBackAsTheyWereInserted) {
 
 TEST_F(PostgresRegistryTest, VersionOneIsBroughtUpToDateWithItsIds) {
   std::unique_ptr<SqlClient> client = shipped();
-  run(client.get(), "DROP TABLE partner_ids; UPDATE postback_control_schema SET version = 1");
+  run(client.get(),
+      "DROP TABLE partner_ids; ALTER TABLE partners DROP COLUMN dedupe_retention_days;"
+      "UPDATE postback_control_schema SET version = 1");
   expect_ok(create_control_schema(client.get()));
   expect_ok(delete_partner(client.get(), 2));
   Partner other = shipped_partners()[1];
