@@ -19,6 +19,13 @@ class RowIds {
     return (tick << kWriterBits) | writer_bits_;
   }
 
+  // The lowest id that a postback received at that time can have. Those received before have lower
+  // ones, unless the clock was set back then.
+  static constexpr int64_t first_of(int64_t wall_us) {
+    return wall_us <= kEpochUs ? 0 : (wall_us - kEpochUs) * kIdsPerUs;
+  }
+  static constexpr int64_t kIdsPerUs = int64_t{1} << 12;
+
  private:
   static constexpr int kWriterBits = 12;
   static constexpr int64_t kWriterMask = (int64_t{1} << kWriterBits) - 1;

@@ -65,6 +65,11 @@ class SqlClient {
   virtual base::Status begin(const std::string& lock_table = "") = 0;
   virtual base::Status commit() = 0;
   virtual void rollback() = 0;  // Also when there is no transaction.
+  // A guest's: pages of 4 KiB in the file's write-ahead log as of its last commit. Else 0.
+  virtual int64_t log_pages() const { return 0; }
+  // A guest's, outside a transaction: writes the log's pages back to the file while nobody else can
+  // commit. For when no server does it; it takes as long as the disk needs for the pages.
+  virtual base::Status checkpoint() { return {}; }
   // The connection is lost or the database file is not the one it was (replaced or removed).
   virtual bool broken() const = 0;
 };

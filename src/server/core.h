@@ -17,6 +17,7 @@
 #include "io/mailbox.h"
 #include "partner/registry.h"
 #include "postback/loop.h"
+#include "retention/retention.h"
 #include "server/connections.h"
 #include "server/journal_service.h"
 #include "server/postback_handler.h"
@@ -47,6 +48,7 @@ struct CoreShared {
   store::Services* services = nullptr;
   const partner::Registry* registry = nullptr;
   JournalService* journal = nullptr;
+  const retention::Retention* retention = nullptr;
   int64_t started_at_us = 0;
   int64_t writer_base = 0;
   std::vector<io::Mailbox*> mailboxes;       // By core.

@@ -15,6 +15,7 @@
 #include "io/cpu_count.h"
 #include "io/listener.h"
 #include "io/loop_choice.h"
+#include "retention/retention.h"
 #include "server/core.h"
 
 namespace postback::server {
@@ -39,6 +40,7 @@ struct Server::Impl {
   CoreShared shared;
   JournalService journal;
   std::unique_ptr<partner::Registry> registry;
+  std::unique_ptr<retention::Retention> retention;
   std::vector<std::thread> threads;
   std::unique_ptr<std::barrier<>> barrier;  // Of the cores' threads.
   std::atomic<bool> stopping{false};
@@ -65,6 +67,7 @@ base::Status Server::start() {
   Impl& impl = *impl_;
   const int core_count = impl.settings.cores > 0 ? impl.settings.cores : io::usable_cpu_count();
   if (base::Status status = impl.listen(core_count); !status.ok()) return status;
+  impl.retention = std::make_unique<retention::Retention>(&base::system_clock());
   impl.registry = std::make_unique<partner::Registry>(
       impl.settings, [&impl](std::shared_ptr<const partner::PartnerTable> table) {
         impl.publish(std::move(table));
@@ -79,6 +82,7 @@ base::Status Server::start() {
     return status;
   }
   if (base::Status status = impl.registry->start(); !status.ok()) return status;
+  impl.retention->start();
   // Who reads that the server listens may call at once: its partners are known by then, unless the
   // control database is away.
   if (impl.registry->status().loaded) {
@@ -114,6 +118,7 @@ base::Status Server::Impl::start_cores(int core_count) {
   shared.services = services.get();
   shared.registry = registry.get();
   shared.journal = &journal;
+  shared.retention = retention.get();
   shared.started_at_us = shared.clock->wall_us();
   // Names this process among all writers of a database.
   const uint64_t bits = (uint64_t{random()} << 32) | random();
@@ -196,6 +201,7 @@ void Server::Impl::join() {
 void Server::Impl::publish(std::shared_ptr<const partner::PartnerTable> table) {
   if (stopping) return;
   journal.set_table(table);
+  retention->set_partners(table);
   auto* update = new TableUpdate;  // Freed by the core that ends the second lap.
   update->table = std::move(table);
   update->receiver = shared.tables[0];
@@ -215,6 +221,7 @@ bool Server::stop() {
   Impl& impl = *impl_;
   impl.stopping = true;
   impl.journal.stop_drain();
+  impl.retention->stop();
   impl.send_stop(false);
   if (!impl.wait_for_all(&Impl::drained_count, kDrainLimitNs + kSecondNs)) return false;
   impl.journal.join_drain();
@@ -223,6 +230,7 @@ bool Server::stop() {
   impl.join();
   // The threads that may still send to a core end before the cores do.
   impl.registry.reset();
+  impl.retention.reset();
   impl.services.reset();
   impl.cores.clear();
   impl.journal.close();

@@ -425,6 +425,12 @@ void append_metrics(std::string* out, const Survey& survey, const ProcessReport&
   append_sample(
       out, "postback_partners",
       process.partners == nullptr ? 0 : static_cast<int64_t>(process.partners->entries().size()));
+  append_metric_head(out, "postback_purged_rows_total", "counter",
+                     "Conversions purged, quarantined postbacks deleted, ids forgotten.");
+  append_sample(out, "postback_purged_rows_total", process.retention.purged_rows);
+  append_metric_head(out, "postback_purge_looks_total", "counter",
+                     "Times that a partner was looked at for a purge.");
+  append_sample(out, "postback_purge_looks_total", process.retention.looks);
   append_metric_head(out, "process_resident_memory_bytes", "gauge", "Resident memory.");
   append_sample(out, "process_resident_memory_bytes", resident_bytes());
   append_metric_head(out, "process_start_time_seconds", "gauge", "Start time, Unix seconds.");

@@ -12,6 +12,7 @@
 #include "ingest/lane.h"
 #include "partner/registry.h"
 #include "postback/message.h"
+#include "retention/retention.h"
 #include "server/connections.h"
 #include "server/journal_service.h"
 
@@ -58,6 +59,7 @@ struct ProcessReport {
   partner::RegistryStatus registry;
   JournalReport journal;
   const partner::PartnerTable* partners = nullptr;  // nullptr: not known yet.
+  retention::RetentionCounters retention;
   int64_t started_at_us = 0;
   int64_t now_us = 0;
 };

@@ -16,6 +16,7 @@ RANKS = (
     ("io", "http", "conversion"),
     ("store", "journal", "partner"),
     ("ingest",),
+    ("retention",),
     ("server",),
 )
 RANK = {folder: rank for rank, folders in enumerate(RANKS) for folder in folders}

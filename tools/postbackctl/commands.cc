@@ -137,6 +137,20 @@ std::span<const Command> commands() {
        "  --id ID          only this one\n"
        "  --dry-run        say what would change, in rows and in money; change nothing\n",
        run_quarantine_retry},
+      {"purge",
+       "",
+       0,
+       0,
+       {"--json", "--partner", "--dry-run"},
+       "what is older than a partner keeps it",
+       "Does now what each server does once a day: conversions older than data_retention_days\n"
+       "lose their content and are shown no more, and only their ids stay, so that a repeat is a\n"
+       "duplicate until dedupe_retention_days have passed. Quarantined postbacks of that age are\n"
+       "deleted. The sums of /stats stay. Works beside running servers, in small steps with\n"
+       "pauses, and may be interrupted and run again.\n\n"
+       "  --partner CODE   only this partner's\n"
+       "  --dry-run        say what would go, in rows and days; change nothing\n",
+       run_purge},
       {"journal verify",
        "",
        0,

@@ -30,5 +30,12 @@ TEST(RowIds, DifferBetweenWritersInTheSameMicrosecond) {
   EXPECT_NE(one.next(kNowUs), two.next(kNowUs));
 }
 
+TEST(RowIds, StandOnTheirSideOfATime) {
+  EXPECT_LT(RowIds(0xFFF).next(kNowUs - 1), RowIds::first_of(kNowUs));
+  EXPECT_GE(RowIds(0).next(kNowUs), RowIds::first_of(kNowUs));
+  EXPECT_EQ(RowIds::first_of(kNowUs + 1) - RowIds::first_of(kNowUs), RowIds::kIdsPerUs);
+  EXPECT_EQ(RowIds::first_of(0), 0);
+}
+
 }  // namespace
 }  // namespace postback::ingest

@@ -1,0 +1,46 @@
+// The numbers of the purge, and why they are what they are.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace postback::retention {
+
+constexpr uint64_t kMillisecondNs = 1'000'000;
+constexpr int64_t kSecondUs = 1'000'000;
+constexpr int64_t kDayUs = 86'400 * kSecondUs;
+
+// Rows that one transaction changes: some 5 to 15 ms of work on a database that has its pages in
+// memory. It is adapted, so that a transaction takes about the target: a postback that arrives
+// meanwhile waits as long at worst (SQLite has one writer at a time).
+constexpr size_t kBatchRowsMax = 500;
+constexpr size_t kBatchRowsMin = 20;
+constexpr uint64_t kBatchTargetNs = 15 * kMillisecondNs;
+
+// A pause is that many times as long as the work before it: the purge takes at most a twentieth of
+// the database's time, half of what it may cost the postbacks.
+constexpr uint64_t kPauseTimes = 19;
+constexpr uint64_t kPauseNsMax = 10'000 * kMillisecondNs;
+
+// Who purges says that often that it lives, and is taken for dead when it did not for so long. The
+// clocks of two servers may differ by the time between.
+constexpr int64_t kLeaseRenewUs = 60 * kSecondUs;
+constexpr int64_t kLeaseUs = 300 * kSecondUs;
+
+// A partner's purge is due that long after the last one was complete. Looked at every hour: so it
+// runs once a day, and an hour earlier rather than later.
+constexpr int64_t kDueAfterUs = 23 * 3600 * kSecondUs;
+
+// How far below the floor each purge looks again, for rows that came late: postbacks that a journal
+// held while the database was away get the id of their receipt.
+constexpr int64_t kLateUs = 3 * kDayUs;
+
+// Pages of 4 KiB in a SQLite file's write-ahead log, above which the purge writes them back itself.
+// Any server that stores postbacks does so earlier (SqliteWriter: 1000 to 8192 pages).
+constexpr int64_t kLogPagesMax = 12'288;
+
+// How often a database that is busy is asked again, and for how long.
+constexpr uint64_t kBusyPauseNs = 2'000 * kMillisecondNs;
+constexpr int kBusyTimesMax = 30;
+
+}  // namespace postback::retention

@@ -1,0 +1,218 @@
+#include "retention/purge.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "ingest/row_id.h"
+#include "retention/limits.h"
+#include "store/schema.h"
+
+namespace postback::retention {
+
+using base::Result;
+using base::Status;
+using ingest::RowIds;
+using partner::SqlClient;
+using partner::SqlResult;
+
+PurgeBounds::PurgeBounds(const Partner& partner, int64_t now_us) : now(time_text(now_us)) {
+  const int64_t purge_us = now_us - partner.data_retention_days * kDayUs;
+  const int64_t forget_us = std::min(purge_us, now_us - partner.dedupe_retention_days * kDayUs);
+  purge_before = time_text(purge_us);
+  purge_below_id = RowIds::first_of(purge_us);
+  forget_before = time_text(forget_us);
+  forget_below_id = RowIds::first_of(forget_us);
+}
+
+Result<std::unique_ptr<SqlClient>> open_for_purge(const Partner& partner, partner::SqlMode mode,
+                                                  const partner::SqlLimits& limits) {
+  const std::string& url = partner.effective_database_url;
+  Result<bool> exists = partner::database_exists(url, limits);
+  if (!exists.ok()) return exists.status();
+  if (!exists.value()) return std::unique_ptr<SqlClient>();
+  Result<std::unique_ptr<SqlClient>> client = SqlClient::open(url, mode, limits);
+  if (!client.ok()) return client;
+  const bool is_sqlite = client.value()->kind() == base::DatabaseKind::sqlite;
+  Result<SqlResult> table = client.value()->query(
+      is_sqlite ? "SELECT 1 FROM sqlite_schema WHERE name = 'postback_schema'"
+                : "SELECT 1 WHERE to_regclass('postback_schema') IS NOT NULL");
+  if (!table.ok()) return table.status();
+  if (table.value().rows.empty()) return std::unique_ptr<SqlClient>();
+  Result<SqlResult> found = client.value()->query("SELECT max(version) FROM postback_schema");
+  if (!found.ok()) return found.status();
+  const std::string version = found.value().rows[0][0].value_or("0");
+  if (version == std::to_string(store::kSchemaVersion)) return client;
+  return Status::error("its database has schema version " + version + ", this program knows " +
+                       std::to_string(store::kSchemaVersion) +
+                       "; use the programs of one version, and start its postbackd once");
+}
+
+Purge::Purge(const Partner& partner, SqlClient* client, int64_t holder, const base::Clock* clock,
+             Pause pause)
+    : partner_(partner),
+      client_(client),
+      clock_(clock),
+      pause_(std::move(pause)),
+      bounds_(partner, clock->wall_us()),
+      lease_(client, partner.id, holder, clock),
+      rows_(client, partner.id),
+      batch_rows_(kBatchRowsMax / 5) {}
+
+Result<PurgeOutcome> Purge::run(bool only_if_due) {
+  Result<PurgeLease::Claim> claim = lease_.claim(only_if_due);
+  if (!claim.ok()) return claim.status();
+  switch (claim.value()) {
+    case PurgeLease::Claim::mine:
+      break;
+    case PurgeLease::Claim::of_another:
+      return PurgeOutcome::of_another;
+    case PurgeLease::Claim::not_due:
+      return PurgeOutcome::not_due;
+  }
+  floor_id_ = lease_.floor_id();
+  Status status = run_phases();
+  if (status.ok() && !stopped_) {
+    status = lease_.finish(floor_id_);
+    if (status.ok()) return PurgeOutcome::complete;
+  }
+  if (!client_->broken()) lease_.release(floor_id_);
+  if (!status.ok()) return status;
+  return PurgeOutcome::stopped;
+}
+
+Status Purge::run_phases() {
+  constexpr int64_t kLateIds = RowIds::kIdsPerUs * kLateUs;
+  const int64_t from_id = std::max<int64_t>(0, lease_.floor_id() - kLateIds);
+  Status status = walk(PurgeRows::Table::conversions, from_id, bounds_.purge_below_id,
+                       bounds_.purge_before, [this](const auto& rows) { return slim(rows); });
+  if (status.ok() && !stopped_ && !floor_stays_) {
+    floor_id_ = std::max(floor_id_, bounds_.purge_below_id);
+  }
+  if (status.ok()) {
+    status = walk(PurgeRows::Table::conversions, 0, bounds_.forget_below_id, bounds_.forget_before,
+                  [this](const auto& rows) { return forget(rows); });
+  }
+  if (status.ok()) {
+    status = walk(PurgeRows::Table::quarantine, 0, bounds_.purge_below_id, bounds_.purge_before,
+                  [this](const auto& rows) { return remove_quarantined(rows); });
+  }
+  return status;
+}
+
+// Upwards through the ids, a bounded number of rows at a time.
+Status Purge::walk(PurgeRows::Table table, int64_t from_id, int64_t end_id,
+                   const std::string& before, const Handle& handle) {
+  int64_t after_id = from_id - 1;
+  Status status;
+  while (!stopped_ && may_go_on(&status)) {
+    const uint64_t began_ns = clock_->monotonic_ns();
+    Result<std::vector<FoundRow>> found = rows_.find(table, after_id, end_id, before, batch_rows_);
+    if (!found.ok()) return found.status();
+    if (found.value().empty()) break;
+    rest(clock_->monotonic_ns() - began_ns);
+    status = handle(found.value());
+    if (!status.ok()) break;
+    after_id = found.value().back().id;
+  }
+  return status;
+}
+
+// Whether the partner is still ours to purge.
+bool Purge::may_go_on(Status* status) {
+  Result<bool> kept = lease_.keep(floor_id_);
+  if (!kept.ok()) {
+    *status = kept.status();
+  } else if (!kept.value()) {
+    *status = Status::error("another program took over its purge; it goes on there");
+  }
+  return status->ok();
+}
+
+Status Purge::slim(const std::vector<FoundRow>& rows) {
+  RowIdList ids;
+  RowIdList extra;
+  int64_t kept_id = 0;
+  for (const FoundRow& row : rows) {
+    if (!row.is_ours) continue;
+    if (!row.is_over) {
+      // An id of the past and a time of receipt of today: imported by hand. Pages show it.
+      if (kept_id == 0) kept_id = row.id;
+    } else if (row.is_extra) {
+      extra.push_back(row.id);
+    } else if (!row.is_slim) {
+      ids.push_back(row.id);
+    }
+  }
+  Status status;
+  for (const RowIdList& part : rows_.slim_parts(ids)) {
+    if (stopped_ || !status.ok()) return status;
+    status = change([&] { return rows_.slim(part, bounds_.purge_before, bounds_.now); },
+                    &counts_.purged);
+  }
+  if (!extra.empty() && status.ok() && !stopped_) {
+    status =
+        change([&] { return rows_.remove_extra(extra, bounds_.purge_before); }, &counts_.purged);
+  }
+  if (!status.ok() || stopped_ || floor_stays_) return status;
+  floor_stays_ = kept_id != 0;
+  floor_id_ = floor_stays_ ? kept_id : std::max(floor_id_, rows.back().id + 1);
+  return status;
+}
+
+Status Purge::forget(const std::vector<FoundRow>& rows) {
+  RowIdList ids;
+  for (const FoundRow& row : rows) {
+    if (row.is_ours && row.is_over) ids.push_back(row.id);
+  }
+  if (ids.empty()) return Status();
+  return change([&] { return rows_.forget(ids, bounds_.forget_before); }, &counts_.forgotten);
+}
+
+Status Purge::remove_quarantined(const std::vector<FoundRow>& rows) {
+  RowIdList ids;
+  for (const FoundRow& row : rows) {
+    if (row.is_ours && row.is_over) ids.push_back(row.id);
+  }
+  if (ids.empty()) return Status();
+  return change([&] { return rows_.remove_quarantined(ids, bounds_.purge_before); },
+                &counts_.quarantined);
+}
+
+// Runs one transaction, adapts the size of the batches to the time it took, and rests.
+Status Purge::change(const std::function<Result<int64_t>()>& transaction, int64_t* count) {
+  for (int attempt = 1;; ++attempt) {
+    const uint64_t began_ns = clock_->monotonic_ns();
+    Result<int64_t> changed = transaction();
+    const uint64_t worked_ns = clock_->monotonic_ns() - began_ns;
+    if (changed.ok()) {
+      *count += changed.value();
+      const uint64_t fitting = batch_rows_ * kBatchTargetNs / std::max<uint64_t>(worked_ns, 1);
+      batch_rows_ = std::clamp<size_t>(std::min<uint64_t>(fitting, batch_rows_ * 2), kBatchRowsMin,
+                                       kBatchRowsMax);
+      limit_log();
+      rest(worked_ns);
+      return Status();
+    }
+    // A SQLite file has one writer, which may be busy; nothing else is known to pass soon.
+    if (client_->kind() != base::DatabaseKind::sqlite || client_->broken() ||
+        attempt == kBusyTimesMax) {
+      return changed.status();
+    }
+    stopped_ = stopped_ || !pause_(kBusyPauseNs);
+    if (stopped_) return Status();
+  }
+}
+
+// A server that stores nothing does not empty the write-ahead log either.
+void Purge::limit_log() {
+  if (client_->log_pages() < kLogPagesMax) return;
+  // When it fails, the log is longer until the server or the next attempt writes it back.
+  (void)client_->checkpoint();
+}
+
+void Purge::rest(uint64_t worked_ns) {
+  stopped_ = stopped_ || !pause_(std::min(worked_ns * kPauseTimes, kPauseNsMax));
+}
+
+}  // namespace postback::retention

@@ -1,0 +1,94 @@
+// One purge of one partner, beside running servers: conversions older than data_retention_days are
+// slimmed (purge_rows.h), quarantined postbacks of that age are deleted, and the ids of conversions
+// older than dedupe_retention_days are forgotten. postback_stats is not touched: what was received
+// stays counted.
+//
+// Safe to stop or kill anywhere: each batch is a transaction, and the next purge begins where this
+// one left off. Thread: one, which it blocks.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "base/time.h"
+#include "partner/sql_client.h"
+#include "postback/partner.h"
+#include "retention/purge_lease.h"
+#include "retention/purge_rows.h"
+
+namespace postback::retention {
+
+struct PurgeCounts {
+  int64_t purged = 0;       // Conversions whose row was slimmed.
+  int64_t forgotten = 0;    // Ids that are new again when they come.
+  int64_t quarantined = 0;  // Quarantined postbacks deleted.
+};
+
+enum class PurgeOutcome : uint8_t {
+  complete,
+  nothing_there,  // The partner has no database yet.
+  not_due,
+  of_another,  // Another program purges this partner.
+  stopped,     // Because the pause said so.
+};
+
+// What a partner's settings mean at a time. Ids are those of rows (ingest::RowIds).
+struct PurgeBounds {
+  PurgeBounds(const Partner& partner, int64_t now_us);
+  std::string now;
+  std::string purge_before;  // received_at.
+  int64_t purge_below_id;
+  std::string forget_before;  // Never later than purge_before.
+  int64_t forget_below_id;
+};
+
+// The partner's database, or null where it does not exist yet; an error also when its tables are
+// those of another version.
+base::Result<std::unique_ptr<partner::SqlClient>> open_for_purge(const Partner& partner,
+                                                                 partner::SqlMode mode,
+                                                                 const partner::SqlLimits& limits);
+
+class Purge {
+ public:
+  // Rests for so many nanoseconds; false: stop.
+  using Pause = std::function<bool(uint64_t pause_ns)>;
+  // `holder`: see PurgeLease. `client`, if not null: opened as SqlMode::guest.
+  Purge(const Partner& partner, partner::SqlClient* client, int64_t holder,
+        const base::Clock* clock, Pause pause);
+
+  // On an error, too, the counts tell what was done.
+  base::Result<PurgeOutcome> run(bool only_if_due);
+  const PurgeCounts& counts() const { return counts_; }
+
+ private:
+  using Handle = std::function<base::Status(const std::vector<FoundRow>& rows)>;
+
+  base::Status run_phases();
+  base::Status walk(PurgeRows::Table table, int64_t from_id, int64_t end_id,
+                    const std::string& before, const Handle& handle);
+  base::Status slim(const std::vector<FoundRow>& rows);
+  base::Status forget(const std::vector<FoundRow>& rows);
+  base::Status remove_quarantined(const std::vector<FoundRow>& rows);
+  base::Status change(const std::function<base::Result<int64_t>()>& transaction, int64_t* count);
+  bool may_go_on(base::Status* status);
+  void limit_log();
+  void rest(uint64_t worked_ns);
+
+  const Partner partner_;
+  partner::SqlClient* const client_;
+  const base::Clock* const clock_;
+  const Pause pause_;
+  const PurgeBounds bounds_;
+  PurgeLease lease_;
+  PurgeRows rows_;
+  PurgeCounts counts_;
+  int64_t floor_id_ = 0;
+  bool floor_stays_ = false;  // A row was met that is kept, with an id of the past.
+  size_t batch_rows_;
+  bool stopped_ = false;
+};
+
+}  // namespace postback::retention

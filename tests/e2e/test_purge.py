@@ -1,0 +1,218 @@
+"""Retention: postbackctl purge, and the purge that the server runs by itself."""
+
+import datetime
+import json
+import sqlite3
+import threading
+import unittest
+from decimal import Decimal
+
+from harness import STORES, Suite, over, wait_until
+
+DAY_US = 86_400_000_000
+
+
+@over(loops=("epoll",), stores=STORES)
+class Purge(Suite):
+    """Each test has a partner of its own. Rows are made old by moving them, while the server is
+    off, to where they would stand had they come earlier."""
+
+    short = True
+
+    def setUp(self):
+        if self.server.process.poll() is not None:
+            self.server.start()
+        self.code = f"p{next(self.sequence)}"
+        self.endpoint = f"/{self.code}/event"
+        self.name = f"{self.code}_db"
+        self.server.ctl("partner", "add", "-", stdin=self.partner_file(self.code))
+        wait_until(lambda: self.server.get(f"/partner{self.endpoint}/stats").status == 200, 10,
+                   "the partner is served")
+
+    def send(self, *conversion_ids):
+        """The statuses of the answers."""
+        statuses = []
+        with self.server.connect() as connection:
+            for conversion_id in conversion_ids:
+                target = (f"/partner{self.endpoint}?conversion_id={conversion_id}"
+                          "&usd_sale_amount=1.10&extra=kept")
+                statuses.append(connection.exchange("GET", target, []).json["status"])
+        return statuses
+
+    def quarantine(self):
+        answer = self.server.exchange("POST", f"/partner{self.endpoint}",
+                                      [("Content-Type", "text/xml")], b"<x/>")
+        self.assertEqual(answer.status, 415)
+
+    def execute(self, sql):
+        if self.cluster:
+            self.cluster.sql(sql, self.name)
+        else:
+            connection = sqlite3.connect(self.database(self.name).path)
+            with connection:
+                connection.executescript(sql)
+            connection.close()
+
+    def age(self, days, where="true"):
+        """Moves rows into the past. The server must be off."""
+        ids = days * DAY_US << 12
+        for table in ("partner_conversions", "postback_quarantine"):
+            if table == "postback_quarantine" and where != "true":
+                continue
+            columns = ["received_at", "created_at"]
+            if self.cluster:
+                moved = ", ".join(f"{c} = {c} - interval '{days} days'" for c in columns)
+            else:
+                moved = ", ".join(
+                    f"{c} = strftime('%Y-%m-%dT%H:%M:%f', {c}, '-{days} days') || '000Z'"
+                    for c in columns)
+            self.execute(f"UPDATE {table} SET id = id - {ids}, {moved} WHERE {where}")
+
+    def purge(self, *arguments):
+        done = self.server.ctl("purge", "--partner", self.code, "--json", *arguments)
+        report, = json.loads(done.stdout)["partners"]
+        return report
+
+    def shown(self):
+        page = self.server.get(f"/partner{self.endpoint}/conversions?limit=1000").json
+        return [row["conversion_id"] for row in page["conversions"]]
+
+    def stats(self):
+        answer = self.server.get(f"/partner{self.endpoint}/stats?hours=87840").json["stats"]
+        return {name: answer[name] for name in (
+            "total_conversions", "duplicate_conversions", "quarantined", "total_sale_amount",
+            "first_conversion_at", "last_conversion_at")}
+
+    def test_purged_conversions_are_shown_no_more_and_their_repeats_are_duplicates(self):
+        self.assertEqual(self.send("a", "b", "a"), ["success", "success", "duplicate"])
+        self.quarantine()
+        before = self.stats()
+        self.server.stop()
+        self.age(31)
+        self.server.start()
+        self.send("young")
+        self.assertEqual(self.shown(), ["young", "b", "a"])
+        foreseen = self.purge("--dry-run")
+        today = datetime.datetime.now(datetime.timezone.utc)
+        days = {str((today - datetime.timedelta(days=31, minutes=m)).date()) for m in (0, 10)}
+        self.assertIn(foreseen.pop("first_day"), days)
+        self.assertIn(foreseen.pop("last_day"), days)
+        self.assertIn(foreseen.pop("days"), (1, 2))
+        self.assertEqual(foreseen, {
+            "partner": self.code, "data_retention_days": 30, "dedupe_retention_days": 400,
+            "conversions": 2, "quarantined": 1, "ids_forgotten": 0})
+        self.assertEqual(self.shown(), ["young", "b", "a"], "nothing was changed")
+        self.assertEqual(self.purge(), foreseen)
+        self.assertEqual(self.shown(), ["young"])
+        self.assertEqual(self.quarantined(self.name), [])
+        row = self.conversion("a", self.name)
+        for column in ("usd_sale_amount", "raw_data", "request_headers", "request_ip", "click_id"):
+            self.assertIsNone(row[column], column)
+        self.server.stop()  # What follows is not from memory.
+        self.server.start()
+        self.assertEqual(self.send("a", "b", "c"), ["duplicate", "duplicate", "success"])
+        after = self.stats()
+        self.assertEqual(after["total_conversions"], before["total_conversions"] + 2)
+        self.assertEqual(after["duplicate_conversions"], before["duplicate_conversions"] + 2)
+        self.assertEqual(after["quarantined"], before["quarantined"])
+        self.assertEqual(after["total_sale_amount"], Decimal("4.40"))
+        self.assertEqual(after["first_conversion_at"], before["first_conversion_at"])
+
+    def test_an_id_is_new_again_after_dedupe_retention_days(self):
+        self.send("x", "y")
+        self.server.stop()
+        self.age(401, "conversion_id = 'x'")
+        self.age(399, "conversion_id = 'y'")
+        self.server.start()
+        report = self.purge()
+        self.assertEqual((report["conversions"], report["ids_forgotten"]), (2, 1))
+        self.assertEqual(self.send("x", "y"), ["success", "duplicate"])
+        self.assertEqual(self.shown(), ["x"])
+        self.assertEqual(self.stats()["total_conversions"], 3)
+
+    def test_the_settings_of_the_partner_count(self):
+        self.send("a")
+        self.server.stop()
+        self.age(10)
+        self.server.ctl("partner", "set", self.code, "data_retention_days=9",
+                        "dedupe_retention_days=10")
+        self.server.start()
+        self.assertEqual(self.purge("--dry-run")["ids_forgotten"], 1)
+        self.server.ctl("partner", "set", self.code, "dedupe_retention_days=11")
+        report = self.purge()
+        self.assertEqual((report["conversions"], report["ids_forgotten"]), (1, 0))
+        self.assertEqual(self.send("a"), ["duplicate"])
+        text = self.server.ctl("purge", "--partner", self.code).stdout
+        self.assertEqual(text, f"{self.code}: 0 conversions and 0 quarantined postbacks older than "
+                         "9 days purged; 0 ids older than 11 days forgotten\n")
+
+    def test_the_server_purges_by_itself_once_a_day(self):
+        self.send("a", "b")
+        self.server.stop()
+        self.age(31)
+        self.execute("DELETE FROM postback_purge")  # It was never purged.
+        self.server.start()
+        wait_until(lambda: self.shown() == [], 20, "the server purges")
+        wait_until(lambda: f"partner={self.code} purged 2 conversions" in self.server.log(), 10,
+                   "the purge is logged")
+        metric = "postback_purged_rows_total 2"
+        self.assertIn(metric, self.server.get("/metrics").body.decode())
+        self.assertEqual(self.send("a"), ["duplicate"])
+        # A server that starts again soon leaves it to the next day.
+        self.send("c")
+        self.server.stop()
+        self.age(31, "conversion_id = 'c'")
+        self.server.start()
+        partner_count = len(json.loads(self.server.ctl("partner", "list", "--json").stdout))
+        wait_until(lambda: self.looks() >= partner_count, 20, "every partner was looked at")
+        self.assertEqual(self.conversion("c", self.name)["usd_sale_amount"], Decimal("1.10"))
+
+    def looks(self):
+        line, = (line for line in self.server.get("/metrics").body.decode().splitlines()
+                 if line.startswith("postback_purge_looks_total "))
+        return int(line.split()[1])
+
+    def test_postbacks_are_stored_while_it_purges(self):
+        self.send(*(f"o{i}" for i in range(600)))
+        self.server.stop()
+        self.age(31)
+        self.server.start()
+        statuses = []
+        done = threading.Event()
+
+        def sender():
+            while not done.is_set():
+                statuses.extend(self.send(*(f"n{len(statuses) + i}" for i in range(20))))
+
+        thread = threading.Thread(target=sender)
+        thread.start()
+        try:
+            report = self.purge()
+        finally:
+            done.set()
+            thread.join()
+        self.assertLessEqual(report["conversions"], 600)  # The server may have begun.
+        wait_until(lambda: self.database(self.name).rows(
+            "SELECT count(*) AS n FROM partner_conversions WHERE purged_at IS NOT NULL"
+        )[0]["n"] == 600, 30, "all old rows are purged")
+        self.assertEqual(set(statuses), {"success"})
+        self.assertEqual(self.stats()["total_conversions"], 600 + len(statuses))
+        self.assertEqual(self.send("o0", "o599", "n0"), ["duplicate"] * 3)
+
+    def test_a_stop_does_not_wait_for_a_purge(self):
+        self.send(*(f"s{i}" for i in range(400)))
+        self.server.stop()
+        self.age(31)
+        self.execute("DELETE FROM postback_purge")
+        self.server.start()
+        wait_until(lambda: len(self.shown()) < 400, 20, "it has begun")
+        status, seconds = self.server.stop()
+        self.assertEqual(status, 0)
+        self.assertLess(seconds, 8)
+        self.server.start()
+        wait_until(lambda: self.shown() == [], 30, "the next one goes on at once")
+        self.assertEqual(self.send("s0", "s399"), ["duplicate"] * 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,145 @@
+// postbackctl purge
+#include <time.h>
+
+#include <algorithm>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/json_writer.h"
+#include "base/time.h"
+#include "command.h"
+#include "control.h"
+#include "quarantine_choice.h"
+#include "retention/purge.h"
+#include "retention/purge_preview.h"
+
+namespace postback::postbackctl {
+namespace {
+
+using base::Result;
+using base::Status;
+using partner::SqlClient;
+using retention::PurgePreview;
+
+// Counting what would go reads all of it.
+constexpr partner::SqlLimits kCountLimits{.connect_ms = 5000, .statement_ms = 900'000};
+
+// As the server does it: other programs get the database for most of the time.
+bool rest(uint64_t pause_ns) {
+  constexpr uint64_t kSecondNs = 1'000'000'000;
+  timespec left{static_cast<time_t>(pause_ns / kSecondNs), static_cast<long>(pause_ns % kSecondNs)};
+  nanosleep(&left, nullptr);
+  return true;
+}
+
+// What was done, also where the status is an error; days are told by a dry run only.
+Status purge(const Partner& partner, PurgePreview* done) {
+  Result<std::unique_ptr<SqlClient>> client =
+      retention::open_for_purge(partner, partner::SqlMode::guest, kToolLimits);
+  if (!client.ok() || client.value() == nullptr) return client.status();
+  std::random_device random;
+  const auto holder = static_cast<int64_t>(((uint64_t{random()} << 31) ^ random()) | 1);
+  retention::Purge purge(partner, client.value().get(), holder, &base::system_clock(), rest);
+  Result<retention::PurgeOutcome> outcome = purge.run(false);
+  done->counts = purge.counts();
+  if (outcome.ok() && outcome.value() == retention::PurgeOutcome::of_another) {
+    return Status::error("a server or another postbackctl is purging it now; wait for that one");
+  }
+  return outcome.status();
+}
+
+Status preview(const Partner& partner, PurgePreview* found) {
+  Result<std::unique_ptr<SqlClient>> client =
+      retention::open_for_purge(partner, partner::SqlMode::read, kCountLimits);
+  if (!client.ok() || client.value() == nullptr) return client.status();
+  Result<PurgePreview> counted =
+      retention::preview_purge(client.value().get(), partner, base::system_clock().wall_us());
+  if (counted.ok()) *found = counted.take();
+  return counted.status();
+}
+
+std::string counted(int64_t count, const char* one, const char* many) {
+  return std::to_string(count) + " " + (count == 1 ? one : many);
+}
+
+int64_t id_days(const Partner& partner) {
+  return std::max(partner.data_retention_days, partner.dedupe_retention_days);
+}
+
+std::string report_text(const Partner& partner, const PurgePreview& report, bool dry_run) {
+  std::string text =
+      partner.partner_code + ": " + counted(report.counts.purged, "conversion", "conversions");
+  if (report.day_count > 0) {
+    text += " of " + counted(report.day_count, "day", "days") + " (" + report.first_day + " to " +
+            report.last_day + ")";
+  }
+  text += " and " +
+          counted(report.counts.quarantined, "quarantined postback", "quarantined postbacks") +
+          " older than " + counted(partner.data_retention_days, "day", "days") +
+          (dry_run ? " would be purged; " : " purged; ") +
+          counted(report.counts.forgotten, "id", "ids") + " older than " +
+          counted(id_days(partner), "day", "days") +
+          (dry_run ? " would be forgotten\n" : " forgotten\n");
+  return text;
+}
+
+void append_member(std::string* json, const char* name, int64_t value) {
+  *json += ',';
+  base::append_json_name(json, name);
+  base::append_integer(json, value);
+}
+
+std::string report_json(const Partner& partner, const PurgePreview& report, bool dry_run) {
+  std::string json = "{\"partner\":";
+  base::append_json_string(&json, partner.partner_code);
+  append_member(&json, "data_retention_days", partner.data_retention_days);
+  append_member(&json, "dedupe_retention_days", partner.dedupe_retention_days);
+  append_member(&json, "conversions", report.counts.purged);
+  append_member(&json, "quarantined", report.counts.quarantined);
+  append_member(&json, "ids_forgotten", report.counts.forgotten);
+  if (dry_run) {
+    append_member(&json, "days", report.day_count);
+    for (const auto& [name, day] :
+         {std::pair("first_day", &report.first_day), std::pair("last_day", &report.last_day)}) {
+      json += std::string(",\"") + name + "\":";
+      if (day->empty()) {
+        json += "null";
+      } else {
+        base::append_json_string(&json, *day);
+      }
+    }
+  }
+  return json + "}";
+}
+
+}  // namespace
+
+int run_purge(const Invocation& invocation) {
+  const bool dry_run = invocation.dry_run;
+  bool complete = true;
+  Result<std::vector<Partner>> partners = chosen_partners(invocation, &complete);
+  if (!partners.ok()) return fail(partners.status().message());
+  std::string json;
+  for (const Partner& partner : partners.value()) {
+    PurgePreview report;
+    const Status status = dry_run ? preview(partner, &report) : purge(partner, &report);
+    if (!status.ok()) {
+      warn("partner " + partner.partner_code + " is not done: " + status.message());
+      complete = false;
+    }
+    if (invocation.json) {
+      json += (json.empty() ? "" : ",\n ") + report_json(partner, report, dry_run);
+    } else {
+      print(report_text(partner, report, dry_run));
+    }
+  }
+  if (invocation.json) {
+    print(std::string("{\"dry_run\":") + (dry_run ? "true" : "false") + ",\"partners\":[" + json +
+          "]}\n");
+  }
+  return complete ? kOk : kFailed;
+}
+
+}  // namespace postback::postbackctl
