@@ -22,9 +22,10 @@ constexpr uint64_t kBatchTargetNs = 15 * kMillisecondNs;
 constexpr uint64_t kPauseTimes = 19;
 constexpr uint64_t kPauseNsMax = 10'000 * kMillisecondNs;
 
-// Who purges says that often that it lives, and is taken for dead when it did not for so long. The
-// clocks of two servers may differ by the time between.
-constexpr int64_t kLeaseRenewUs = 60 * kSecondUs;
+// Who purges says that often that it lives and how far it came, and is taken for dead when it did
+// not for so long. The clocks of two servers may differ by the time between. A page of conversions
+// steps over what was purged since it was last said: at full pace 2,500 rows, 3 ms.
+constexpr int64_t kLeaseRenewUs = 1 * kSecondUs;
 constexpr int64_t kLeaseUs = 300 * kSecondUs;
 
 // A partner's purge is due that long after the last one was complete. Looked at every hour: so it

@@ -52,6 +52,8 @@ struct Retention::Impl {
   void report(const Partner& partner, const PurgeCounts& counts, uint64_t took_ns);
   // False: stop.
   bool wait(uint64_t wait_ns);
+  // Whether the partner is still to be purged by these settings.
+  bool is_current(const Partner& partner);
 
   const base::Clock* const clock;
   const int64_t holder = random_holder();
@@ -73,6 +75,19 @@ bool Retention::Impl::wait(uint64_t wait_ns) {
   return !changed.wait_for(lock, std::chrono::nanoseconds(wait_ns), [this] { return stopping; });
 }
 
+bool Retention::Impl::is_current(const Partner& partner) {
+  const std::lock_guard lock(mutex);
+  const auto& entries = partners->entries();
+  const auto entry = std::find_if(entries.begin(), entries.end(), [&](const auto& candidate) {
+    return candidate->partner.id == partner.id;
+  });
+  if (entry == entries.end()) return false;
+  const Partner& now = (*entry)->partner;
+  return now.data_retention_days == partner.data_retention_days &&
+         now.dedupe_retention_days == partner.dedupe_retention_days &&
+         now.effective_database_url == partner.effective_database_url;
+}
+
 void Retention::Impl::run() {
   uint64_t pause_ns = kFirstLookNs;
   while (wait(pause_ns)) {
@@ -90,7 +105,8 @@ void Retention::Impl::look() {
     const std::lock_guard lock(mutex);
     table = partners;
   }
-  if (table == nullptr) return;
+  // What a cache says may be out of date, and what is purged does not come back.
+  if (table == nullptr || table->source() == partner::TableSource::cache) return;
   for (const auto& entry : table->entries()) {
     const Partner& partner = entry->partner;
     uint64_t& next_ns = next_look_ns[partner.id];
@@ -108,8 +124,9 @@ uint64_t Retention::Impl::purge(const Partner& partner) {
   base::Status status = client.status();
   PurgeOutcome outcome = PurgeOutcome::nothing_there;
   if (status.ok() && client.value() != nullptr) {
-    Purge purge(partner, client.value().get(), holder, clock,
-                [this](uint64_t pause_ns) { return wait(pause_ns); });
+    Purge purge(partner, client.value().get(), holder, clock, [this, &partner](uint64_t pause_ns) {
+      return wait(pause_ns) && is_current(partner);
+    });
     base::Result<PurgeOutcome> done = purge.run(true);
     status = done.status();
     if (status.ok()) outcome = done.value();
@@ -120,11 +137,11 @@ uint64_t Retention::Impl::purge(const Partner& partner) {
   std::string& known = last_error[partner.id];
   if (!status.ok() && known != status.message()) {
     LOG_WARNING("purge", "partner=" + partner.partner_code +
-                             " is not purged completely, tried "
-                             "again in ten minutes: " +
+                             " is not purged to the end, again in ten minutes: " +
                              status.message());
   }
   known = status.message();
+  if (outcome == PurgeOutcome::stopped) return kTurnNs;  // By new settings.
   return status.ok() && outcome != PurgeOutcome::of_another ? kLookNs : kLookAgainNs;
 }
 

@@ -68,6 +68,13 @@ class Purge(Suite):
                     for c in columns)
             self.execute(f"UPDATE {table} SET id = id - {ids}, {moved} WHERE {where}")
 
+    def leave_to_the_operator(self):
+        """The server takes it that the partner was purged just now. It must be off."""
+        now = "now()" if self.cluster else "strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z'"
+        self.execute(f"INSERT INTO postback_purge (partner_id, finished_at) SELECT DISTINCT "
+                     f"partner_id, {now} FROM partner_conversions WHERE true ON CONFLICT "
+                     "(partner_id) DO UPDATE SET finished_at = excluded.finished_at")
+
     def purge(self, *arguments):
         done = self.server.ctl("purge", "--partner", self.code, "--json", *arguments)
         report, = json.loads(done.stdout)["partners"]
@@ -89,6 +96,7 @@ class Purge(Suite):
         before = self.stats()
         self.server.stop()
         self.age(31)
+        self.leave_to_the_operator()
         self.server.start()
         self.send("young")
         self.assertEqual(self.shown(), ["young", "b", "a"])
@@ -123,6 +131,7 @@ class Purge(Suite):
         self.server.stop()
         self.age(401, "conversion_id = 'x'")
         self.age(399, "conversion_id = 'y'")
+        self.leave_to_the_operator()
         self.server.start()
         report = self.purge()
         self.assertEqual((report["conversions"], report["ids_forgotten"]), (2, 1))
@@ -134,6 +143,7 @@ class Purge(Suite):
         self.send("a")
         self.server.stop()
         self.age(10)
+        self.leave_to_the_operator()
         self.server.ctl("partner", "set", self.code, "data_retention_days=9",
                         "dedupe_retention_days=10")
         self.server.start()
@@ -176,6 +186,7 @@ class Purge(Suite):
         self.send(*(f"o{i}" for i in range(600)))
         self.server.stop()
         self.age(31)
+        self.leave_to_the_operator()
         self.server.start()
         statuses = []
         done = threading.Event()
@@ -191,10 +202,7 @@ class Purge(Suite):
         finally:
             done.set()
             thread.join()
-        self.assertLessEqual(report["conversions"], 600)  # The server may have begun.
-        wait_until(lambda: self.database(self.name).rows(
-            "SELECT count(*) AS n FROM partner_conversions WHERE purged_at IS NOT NULL"
-        )[0]["n"] == 600, 30, "all old rows are purged")
+        self.assertEqual(report["conversions"], 600)
         self.assertEqual(set(statuses), {"success"})
         self.assertEqual(self.stats()["total_conversions"], 600 + len(statuses))
         self.assertEqual(self.send("o0", "o599", "n0"), ["duplicate"] * 3)

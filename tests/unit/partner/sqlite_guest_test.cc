@@ -83,6 +83,36 @@ TEST_F(SqliteGuest, LeavesTheLogWhereItIsWhenItClosesLast) {
   EXPECT_EQ(connect()->query("SELECT count(*) FROM t").value().rows[0][0], "2");
 }
 
+TEST_F(SqliteGuest, KnowsTheLengthOfTheLogAndWritesItBack) {
+  const auto client = guest();
+  EXPECT_EQ(client->log_pages(), 0);
+  expect_ok(client->begin());
+  expect_ok(client->run("INSERT INTO t VALUES (2)"));
+  expect_ok(client->commit());
+  const int64_t pages = client->log_pages();
+  EXPECT_GT(pages, 1) << "the server's are in it too";
+  expect_ok(client->checkpoint());
+  EXPECT_EQ(client->log_pages(), 0);
+  write("INSERT INTO t VALUES (3)");  // Begins the log anew.
+  expect_ok(client->begin());
+  expect_ok(client->run("INSERT INTO t VALUES (4)"));
+  expect_ok(client->commit());
+  EXPECT_LE(client->log_pages(), pages);
+  EXPECT_EQ(connect()->query("SELECT count(*) FROM t").value().rows[0][0], "4");
+}
+
+TEST_F(SqliteGuest, WritesTheLogBackOnlyWhileNobodyCanCommit) {
+  const auto client = guest();
+  expect_ok(client->begin());
+  expect_ok(client->run("INSERT INTO t VALUES (2)"));
+  expect_ok(client->commit());
+  write("BEGIN IMMEDIATE; INSERT INTO t VALUES (3)");
+  EXPECT_FALSE(client->checkpoint().ok());
+  EXPECT_GT(client->log_pages(), 0);
+  write("COMMIT");
+  expect_ok(client->checkpoint());
+}
+
 TEST_F(SqliteGuest, NoticesThatTheServerTurnedTheFileToWalMode) {
   write("PRAGMA journal_mode=DELETE");
   const auto client = guest();
