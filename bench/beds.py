@@ -92,7 +92,7 @@ class Bed:
             except OSError:
                 pass
             if time.monotonic() > deadline or self.process.poll() is not None:
-                raise RuntimeError(f"it does not start:\n{self.output()}")
+                raise RuntimeError(f"it does not start or come to rest:\n{self.output()}")
             time.sleep(0.05)
 
     def output(self):
@@ -137,7 +137,8 @@ class ServerBed(Bed):
         super().__init__()
         self.counts_repeats = True
         self.partners = partners
-        settings = {"IO_ENGINE": loop, "LOG_LEVEL": "WARNING", "CORES": cores, "PORT": self.port}
+        settings = {"IO_ENGINE": loop, "LOG_LEVEL": "WARNING", "CORES": cores, "PORT": self.port,
+                    "JOURNAL": "auto"}
         if store == "postgresql":
             self.cluster = new_cluster(PREPARING if partners else DURABLE)
             self.cluster.sql("CREATE DATABASE control")
@@ -204,9 +205,19 @@ class ServerBed(Bed):
         return SqliteDatabase(self.folder / "data" / f"{name}.db")
 
     def settle(self):
-        while not re.search(r"^postback_in_progress 0$", self.server.get("/metrics").text,
-                            re.MULTILINE):
-            time.sleep(0.01)
+        """And until what went to the journal is in the database."""
+        def rests():
+            text = self.server.get("/metrics").text
+            return not re.search(r"^(postback_in_progress|journal_waiting) [1-9]", text,
+                                 re.MULTILINE)
+
+        self.wait_until(rests, seconds=120)
+
+    def journaled(self):
+        """Postbacks that were answered from the journal, because the database was too slow."""
+        return sum(map(int, re.findall(
+            r'^postback_requests_total\{.*outcome="accepted"\} (\d+)$',
+            self.server.get("/metrics").text, re.MULTILINE)))
 
     def memory_mib(self, field="VmHWM"):
         """VmHWM: the greatest so far; VmRSS: now."""

@@ -44,6 +44,8 @@ def measure(scenario, subject, seconds):
         if subject == "nginx":
             return accounts
         last["rows"] = checks.check(bed, scenario, accounts)
+        if subject in beds.LOOPS:
+            last["journaled"] = bed.journaled()
         if last["rows"] > 1000:
             last["cpu_us_per_row"] = last["server_cpu"] / last["rows"] * 1e6
         if scenario.copy and subject in beds.LOOPS:

@@ -16,6 +16,7 @@ COLUMNS = (
     ("answers/s", "answers_per_s", "{:,.0f}"), ("p50 ms", "p50_ms", "{:.2f}"),
     ("p99 ms", "p99_ms", "{:.2f}"), ("p99.9 ms", "p999_ms", "{:.2f}"),
     ("max ms", "max_ms", "{:.0f}"), ("errors", "errors", "{:.0f}"), ("rows", "rows", "{:,.0f}"),
+    ("journaled", "journaled", "{:,.0f}"),
     ("COPY rows/s", "copy_rows_per_s", "{:,.0f}"), ("COMMIT ms", "commit_ms", "{:.2f}"),
     ("us/row", "cpu_us_per_row", "{:.1f}"), ("server CPU s", "server_cpu", "{:.1f}"),
     ("db CPU s", "database_cpu", "{:.1f}"), ("server MiB", "server_mib", "{:.0f}"),
