@@ -1,7 +1,9 @@
 #include "postback/decimal.h"
 
-#include <cstring>
+#include <charconv>
 #include <limits>
+
+#include "base/check.h"
 
 namespace postback {
 namespace {
@@ -13,10 +15,40 @@ constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-__int128 power_of_ten(int exponent) {
-  __int128 power = 1;
-  for (int i = 0; i < exponent; ++i) power *= 10;
-  return power;
+// 10^exponent, for the exponents that a scale can have.
+uint64_t power_of_ten(int exponent) {
+  static_assert(Decimal::kScaleMax == 12);
+  constexpr uint64_t kPowers[] = {1,
+                                  10,
+                                  100,
+                                  1'000,
+                                  10'000,
+                                  100'000,
+                                  1'000'000,
+                                  10'000'000,
+                                  100'000'000,
+                                  1'000'000'000,
+                                  10'000'000'000,
+                                  100'000'000'000,
+                                  1'000'000'000'000};
+  CHECK(exponent >= 0 && exponent <= Decimal::kScaleMax);
+  return kPowers[exponent];
+}
+
+// The last `count` digits, leading zeros too.
+char* put_digits(char* to, uint64_t value, int count) {
+  for (char* at = to + count; at != to; value /= 10) *--at = static_cast<char>('0' + value % 10);
+  return to + count;
+}
+
+char* put_number(char* to, unsigned __int128 value) {
+  constexpr int kDigits = 19;  // As many as always fit into 64 bits.
+  constexpr uint64_t kPower = 10'000'000'000'000'000'000u;
+  if (value <= UINT64_MAX) {
+    return std::to_chars(to, to + kDigits + 1, static_cast<uint64_t>(value)).ptr;
+  }
+  to = put_number(to, value / kPower);
+  return put_digits(to, static_cast<uint64_t>(value % kPower), kDigits);
 }
 
 // Sums beyond the documented bound stop at the limit instead of wrapping around: a total that is
@@ -27,6 +59,7 @@ __int128 saturated(bool overflow, __int128 value, bool negative) {
 }
 
 __int128 rescaled(const Decimal& decimal, int scale) {
+  if (decimal.scale == scale) return decimal.units;
   __int128 units = 0;
   const bool overflow =
       __builtin_mul_overflow(decimal.units, power_of_ten(scale - decimal.scale), &units);
@@ -73,26 +106,23 @@ bool Decimal::parse(std::string_view text, Decimal* out) {
 }
 
 char* Decimal::write_to(char* to) const {
-  // Digits from the last to the first.
-  char digits[kTextBytesMax];
-  char* const end = digits + sizeof digits;
-  char* first = end;
-  unsigned __int128 rest =
+  if (units < 0) *to++ = '-';
+  const auto magnitude =
       units < 0 ? -static_cast<unsigned __int128>(units) : static_cast<unsigned __int128>(units);
-  int written = 0;
-  const auto put = [&](int digit) {
-    *--first = static_cast<char>('0' + digit);
-    if (++written == scale) *--first = '.';
-  };
-  for (; rest > UINT64_MAX; rest /= 10) put(static_cast<int>(rest % 10));
-  // Division of 64 bits is many times cheaper than of 128, and enough for all but the largest sums.
-  for (auto small = static_cast<uint64_t>(rest); small != 0 || written <= scale; small /= 10) {
-    put(static_cast<int>(small % 10));
+  const uint64_t one = power_of_ten(scale);
+  uint64_t fraction = 0;
+  if (magnitude <= UINT64_MAX) {
+    // Division of 64 bits is many times cheaper than of 128, and enough for all but large sums.
+    const auto small = static_cast<uint64_t>(magnitude);
+    to = put_number(to, small / one);
+    fraction = small % one;
+  } else {
+    to = put_number(to, magnitude / one);
+    fraction = static_cast<uint64_t>(magnitude % one);
   }
-  if (units < 0) *--first = '-';
-  const auto size = static_cast<size_t>(end - first);
-  std::memcpy(to, first, size);
-  return to + size;
+  if (scale == 0) return to;
+  *to++ = '.';
+  return put_digits(to, fraction, scale);
 }
 
 void Decimal::append_to(std::string* out) const {
