@@ -90,9 +90,12 @@ void DedupeSet::add(uint32_t scope, std::string_view id) {
   CHECK(id.size() <= kIdBytesMax);
   const Key key = make_key(scope, id);
   Shard& shard = young_->shards[shard_of(key.hash)];
-  if (shard.contains(key)) return;
-  shard.insert(young_->keep(scope, id));
-  if (++young_->count >= generation_ids_max_) rotate();
+  // One search for both questions, with the hash that is known already.
+  shard.lazy_emplace(key, [&](const Shard::constructor& construct) {
+    construct(young_->keep(scope, id));
+    ++young_->count;
+  });
+  if (young_->count >= generation_ids_max_) rotate();
 }
 
 void DedupeSet::rotate() {
