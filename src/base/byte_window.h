@@ -28,6 +28,8 @@ class ByteWindow {
   uint32_t equal(char a, char b) const { return mask((bytes_ == a) | (bytes_ == b)); }
   // Control characters of ASCII: below SP, and DEL.
   uint32_t control() const { return mask(((bytes_ >= 0) & (bytes_ < ' ')) | (bytes_ == 0x7f)); }
+  // All but SP and the visible characters of ASCII.
+  uint32_t not_printable() const { return mask((bytes_ < ' ') | (bytes_ == 0x7f)); }
   // NUL, and bytes above 0x7F.
   uint32_t nul_or_not_ascii() const { return mask(bytes_ <= 0); }
 

@@ -100,7 +100,8 @@ char* put_escaped_ascii(char* to, unsigned char c) {
   return put(to, {escape, sizeof escape});
 }
 
-char* put_escaped(char* to, std::string_view text) {
+// Apart, so that the usual path stays short.
+[[gnu::noinline]] char* put_escaped(char* to, std::string_view text) {
   size_t position = 0;
   while (position < text.size()) {
     const char c = text[position];

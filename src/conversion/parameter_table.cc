@@ -39,8 +39,9 @@ void ParameterTable::build(const Mapping::Impl& mapping, std::span<const Paramet
   first_of_name_.assign(mapping.names.size(), kNone);
   chosen_.assign(mapping.entries.size(), kNone);
   for (const Parameter& parameter : parameters) {
-    items_.push_back({.parameter = parameter});
-    if (!parameter.is_ascii) repair_if_needed(&items_.back(), parameters, notes);
+    Item& item = items_.emplace_back();
+    item.parameter = parameter;
+    if (!parameter.is_ascii) repair_if_needed(&item, parameters, notes);
     link(mapping, static_cast<int>(items_.size()) - 1, notes);
   }
   choose(mapping, notes);
@@ -123,12 +124,6 @@ int ParameterTable::first_of_unmapped_name(std::string_view name, int end) const
     if (item(i).first && item(i).name_index == kNone && item(i).parameter.name == name) return i;
   }
   return kNone;
-}
-
-int ParameterTable::first_value(uint16_t name_index) const {
-  int index = first_of_name_[name_index];
-  while (index != kNone && item(index).is_null()) index = item(index).next;
-  return index;
 }
 
 void ParameterTable::choose(const Mapping::Impl& mapping, Notes* notes) {

@@ -57,7 +57,12 @@ class ParameterTable {
   void repair_if_needed(Item* item, std::span<const Parameter> parameters, Notes* notes);
   void link(const Mapping::Impl& mapping, int index, Notes* notes);
   int first_of_unmapped_name(std::string_view name, int end) const;
-  int first_value(uint16_t name_index) const;
+  // The first item of a name that is not null, or kNone.
+  int first_value(uint16_t name_index) const {
+    int index = first_of_name_[name_index];
+    while (index != kNone && item(index).is_null()) index = item(index).next;
+    return index;
+  }
   void choose(const Mapping::Impl& mapping, Notes* notes);
 
   // Index of an item, or kNone. One byte, so that a new postback starts with a short memset.

@@ -25,8 +25,7 @@ bool has_none(std::string_view text, Find find) {
 
 // SP and the visible characters of ASCII.
 bool is_printable(std::string_view text) {
-  return has_none(
-      text, [](const ByteWindow& window) { return window.control() | window.nul_or_not_ascii(); });
+  return has_none(text, [](const ByteWindow& window) { return window.not_printable(); });
 }
 
 // field-value with white space around it: HTAB, SP, visible characters and obs-text (0x80 and up).

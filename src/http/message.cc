@@ -92,9 +92,12 @@ const llhttp_settings_t& Message::settings() {
 }
 
 void Message::on_name(std::string_view span) {
-  if (headers_.empty() || in_value_) headers_.push_back({});
+  if (headers_.empty() || in_value_) {
+    headers_.push_back({span, {}});
+  } else {
+    headers_.back().name = extended(headers_.back().name, span);
+  }
   in_value_ = false;
-  headers_.back().name = extended(headers_.back().name, span);
 }
 
 void Message::on_value(std::string_view span) {

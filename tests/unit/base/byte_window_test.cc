@@ -23,6 +23,14 @@ TEST(ByteWindow, TellsNulAndBytesAboveAsciiApartFromTheRest) {
   }
 }
 
+TEST(ByteWindow, TellsPrintableAsciiFromTheRest) {
+  for (int c = 0; c < 256; ++c) {
+    const std::string text(ByteWindow::kBytes, static_cast<char>(c));
+    const bool marked = c < 0x20 || c > 0x7e;
+    EXPECT_EQ(ByteWindow(text.data(), text.size()).not_printable(), marked ? 0xffffu : 0u) << c;
+  }
+}
+
 TEST(ByteWindow, TellsControlCharacters) {
   for (int c = 0; c < 256; ++c) {
     const std::string text(ByteWindow::kBytes, static_cast<char>(c));
