@@ -13,6 +13,7 @@ import pathlib
 import platform
 import re
 import shlex
+import signal
 import sys
 import time
 
@@ -138,6 +139,8 @@ def measure_groups(options, recorder, usable):
 
 def main():
     options = parse_arguments()
+    # Beds are destroyed then, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     recorder = Recorder(options)
     usable = []
     for subject in (*beds.LOOPS, *beds.PEERS, "nginx"):
