@@ -6,7 +6,9 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "ingest/drain_part.h"
 #include "ingest/drain_pass.h"
+#include "ingest/limits.h"
 #include "io/loop_choice.h"
 #include "journal/reader.h"
 
@@ -17,6 +19,9 @@ constexpr uint64_t kIdleNs = 100'000'000;
 constexpr uint64_t kReadRetryNs = 5'000'000'000;
 // A place that the disk does not read is read so often before what is behind it goes on without.
 constexpr int kReadAttemptsMax = 3;
+constexpr uint64_t kStopPumpNs = 50'000'000;
+// Batches that are kept for the next records; each may hold some megabytes.
+constexpr size_t kBatchesKept = 4;
 
 }  // namespace
 
@@ -112,22 +117,17 @@ void Drain::run() {
     work();
     pump(kIdleNs);
   }
-  if (checkpoint_dirty_) commit_checkpoint();
-  mailbox_.reset();
-  loop_.reset();
+  while (!late_.empty()) pump(kStopPumpNs);
+  if (checkpoint_dirty_) commit_checkpoint(UINT64_MAX);
 }
 
 void Drain::work() {
   watch_writer();
-  std::shared_ptr<const partner::PartnerTable> table;
-  {
-    const std::lock_guard lock(mutex_);
-    table = table_;
-  }
-  if (table == nullptr || now_ns() < read_retry_ns_) return;
-  DrainPass(this, std::move(table)).run();
-  if (checkpoint_dirty_) commit_checkpoint();
-  if (environment_.backlog->waiting() == 0) batches_free_.clear();
+  std::shared_ptr<const partner::PartnerTable> partners = table();
+  if (partners == nullptr || now_ns() < read_retry_ns_) return;
+  DrainPass(this, std::move(partners)).run();
+  if (checkpoint_dirty_) commit_checkpoint(UINT64_MAX);
+  if (batch_count_ == 0 && environment_.backlog->waiting() == 0) batches_free_.clear();
 }
 
 void Drain::pump(uint64_t wait_ns) {
@@ -135,19 +135,46 @@ void Drain::pump(uint64_t wait_ns) {
     completion.client->complete(completion);
   }
   mailbox_->drain();
+  end_late();
 }
 
-bool Drain::wants_pass(const Partner& partner, uint64_t now_ns) {
-  if (!partner.is_active) return false;
-  const PartnerBacklog& backlog = environment_.backlog->of(partner.id);
+void Drain::end_late() {
+  std::erase_if(late_, [this](const auto& part) {
+    if (!part->idle()) return false;
+    progress_[part->partner().id].is_late = false;
+    return true;
+  });
+}
+
+std::shared_ptr<const partner::PartnerTable> Drain::table() {
+  const std::lock_guard lock(mutex_);
+  return table_;
+}
+
+bool Drain::wants_pass(const Partner& partner, uint64_t additions) {
   const Progress& progress = progress_[partner.id];
-  return !backlog.is_away() && now_ns >= progress.retry_ns &&
-         backlog.additions() != progress.additions_drained;
+  return partner.is_active && !progress.is_late && additions != progress.additions_drained &&
+         now_ns() >= progress.retry_ns;
 }
 
-void Drain::commit_checkpoint() {
+std::unique_ptr<DrainBatch> Drain::take_batch() {
+  CHECK(batch_count_ < kReplayBatchesMax);
+  ++batch_count_;
+  if (batches_free_.empty()) return std::make_unique<DrainBatch>();
+  std::unique_ptr<DrainBatch> batch = std::move(batches_free_.back());
+  batches_free_.pop_back();
+  return batch;
+}
+
+void Drain::free_batch(std::unique_ptr<DrainBatch> batch) {
+  --batch_count_;
+  if (batches_free_.size() < kBatchesKept) batches_free_.push_back(std::move(batch));
+}
+
+void Drain::commit_checkpoint(uint64_t segments_end) {
   checkpoint_ns_ = now_ns();
   std::vector<journal::SegmentSummary> sealed = environment_.writer->sealed_segments();
+  std::erase_if(sealed, [&](const auto& segment) { return segment.number >= segments_end; });
   // A segment in which something was found to be lost is kept for a person.
   for (journal::SegmentSummary& segment : sealed) {
     const auto gap = gaps_told_.lower_bound({segment.number, 0});

@@ -2,10 +2,10 @@
 // the lanes of their partners, notes in the checkpoint how far each partner is, and so lets the
 // journal delete what is drained.
 //
-// One pass reads the journal once, for all partners whose database is up; a partner that fails, or
-// cannot keep up with the others, leaves the pass and takes part in a later one from where it was.
-// So one slow database holds up the others only for a moment, and a hundred partners do not mean a
-// hundred readings.
+// One pass reads the journal once, for all partners whose database is up; a partner that fails, is
+// stuck or cannot keep up with the others leaves the pass and takes part in a later one from where
+// it was. So one slow database holds up the others only for a moment, and a hundred partners do not
+// mean a hundred readings.
 //
 // Thread: its own; it reads the disk there. Other threads call only where it is said.
 #pragma once
@@ -47,12 +47,13 @@ struct DrainEnvironment {
 base::Status load_backlog(journal::Disk* disk, const std::string& folder,
                           const journal::Writer& writer, Backlog* backlog);
 
-class DrainPass;
+class DrainPart;
+struct DrainBatch;
 
 class Drain {
  public:
   explicit Drain(DrainEnvironment environment);
-  ~Drain();  // stop(), and joins.
+  ~Drain();  // stop(), and joins. No core's thread runs any more.
   Drain(const Drain&) = delete;
   Drain& operator=(const Drain&) = delete;
 
@@ -66,20 +67,29 @@ class Drain {
 
  private:
   friend class DrainPass;
+  friend class DrainPart;
 
   // What the drain knows of a partner between passes.
   struct Progress {
     uint64_t additions_drained = 0;  // PartnerBacklog::additions() that a pass has covered.
     uint64_t retry_ns = 0;           // Not before: it failed or was too slow.
-    uint64_t begun_ns = 0;           // When its records began to flow; 0: none do.
-    uint64_t drained = 0;            // Since then.
+    uint64_t pause_ns = 0;  // How long it stayed away then; 0: something was drained since.
+    bool is_late = false;   // It is in late_.
+    uint64_t begun_ns = 0;  // When its records began to flow; 0: none do.
+    uint64_t drained = 0;   // Since then.
   };
 
   void run();
   void work();
   void pump(uint64_t wait_ns);
-  bool wants_pass(const Partner& partner, uint64_t now_ns);
-  void commit_checkpoint();
+  void end_late();
+  std::shared_ptr<const partner::PartnerTable> table();
+  // Of a partner whose backlog has counted so many additions; whether it is away is not asked.
+  bool wants_pass(const Partner& partner, uint64_t additions);
+  std::unique_ptr<DrainBatch> take_batch();
+  void free_batch(std::unique_ptr<DrainBatch> batch);
+  // Removes drained segments with numbers below `segments_end` only.
+  void commit_checkpoint(uint64_t segments_end);
   void watch_writer();
   bool is_final(const journal::Gap& gap);
   void note_gap(const journal::Gap& gap);
@@ -87,7 +97,9 @@ class Drain {
   uint64_t now_ns() const { return environment_.clock->monotonic_ns(); }
 
   const DrainEnvironment environment_;
-  std::unique_ptr<Loop> loop_;  // Made, used and destroyed on the thread.
+  // Made and used on the thread; destroyed after it: a core that has sent the last batch back may
+  // still be about to wake the loop.
+  std::unique_ptr<Loop> loop_;
   std::unique_ptr<io::Mailbox> mailbox_;
   journal::Checkpoint checkpoint_;
   bool checkpoint_dirty_ = false;
@@ -97,7 +109,11 @@ class Drain {
   std::set<std::pair<uint64_t, uint64_t>> gaps_told_;        // Segment and offset.
   std::map<std::pair<uint64_t, uint64_t>, int> unreadable_;  // How often a place was not read.
   journal::WriterState writer_state_ = journal::WriterState::preparing;
-  std::vector<std::unique_ptr<struct DrainBatch>> batches_free_;
+  std::vector<std::unique_ptr<DrainPart>> late_;  // They have left; batches are with their lanes.
+  size_t taking_part_ = 0;                        // Parts of the pass that have not left.
+  size_t pass_count_ = 0;
+  std::vector<std::unique_ptr<DrainBatch>> batches_free_;
+  size_t batch_count_ = 0;  // Others than these.
 
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;

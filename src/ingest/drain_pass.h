@@ -3,53 +3,43 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
-#include <vector>
 
 #include "ingest/drain.h"
-#include "ingest/replay.h"
+#include "ingest/drain_part.h"
 #include "journal/reader.h"
 
 namespace postback::ingest {
 
-struct DrainBatch : ReplayBatch {
-  enum class State : uint8_t { filling, sent, back };
-  State state = State::filling;
-  struct Participant* participant = nullptr;
-};
-
-class DrainPass final : MessageReceiver {
+class DrainPass {
  public:
   DrainPass(Drain* drain, std::shared_ptr<const partner::PartnerTable> table);
-  ~DrainPass();  // Nothing is with a lane.
 
-  // Reads to the end, or until stopped; then waits until every batch is back.
+  // Reads to the end, until it is stopped, or until a partner that has no part in it waits; then
+  // waits for what is out, but not for partners that are stuck: they are handed to the drain.
   void run();
 
  private:
-  void add_participants();
+  void add_parts();
   base::Result<journal::ReaderOptions> reader_options() const;
   bool read_all();
+  bool others_wait() const;
   void take(const Conversion& conversion, journal::Position position);
-  DrainBatch* take_batch(Participant* participant, uint32_t slice);
-  void send(Participant* participant, uint32_t slice);
-  void send_all();
-  bool wait_for_lane(Participant* participant, uint32_t slice);
-  void receive(Message& message) override;
-  void advance(Participant* participant);
-  void drained(Participant* participant, const DrainBatch& batch);
-  void finish(Participant* participant, bool read_to_end);
-  void leave(Participant* participant);
-  void free_batch(std::unique_ptr<DrainBatch> batch);
+  bool make_room(DrainPart* part);
+  void send(DrainPart* part, uint32_t slice);
+  void send_all(DrainPart* part);
+  template <typename Condition>
+  bool wait_for(DrainPart* part, Condition is_ready);
+  void wait_for_all();
+  void leave_stuck();
+  void end(std::unique_ptr<DrainPart> part, bool read_to_end);
 
   Drain* const drain_;
   const std::shared_ptr<const partner::PartnerTable> table_;
+  const uint64_t began_ns_;
   uint64_t last_lsn_ = 0;  // The newest record of this pass.
-  std::map<int32_t, std::unique_ptr<Participant>> participants_;
-  size_t taking_part_ = 0;  // Participants that have not left.
-  size_t batch_count_ = 0;  // Of all participants.
+  std::map<int32_t, std::unique_ptr<DrainPart>> parts_;
 };
 
 }  // namespace postback::ingest

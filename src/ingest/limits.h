@@ -44,6 +44,7 @@ constexpr size_t kReplayBytesMax = 4 * 1024 * 1024;
 constexpr size_t kReplaysInFlightMax = 2;
 // What the drain has read and not seen stored yet, over all partners.
 constexpr size_t kReplayBatchesMax = 64;
+constexpr size_t kReplayBatchesPerPartnerMax = 32;
 
 // Reads of one lane that wait or run.
 constexpr size_t kLaneReadsMax = 64;

@@ -36,6 +36,7 @@ class Reader {
   Position position_after() const { return {position_.lsn, position_.record + 1}; }
   bool drained() const { return drained_; }  // By the checkpoint.
   const Gap& gap() const { return gap_; }
+  uint64_t segment() const { return frames_.segment(); }  // Where next() was; 0: nowhere yet.
   const base::Status& status() const { return frames_.status(); }
 
  private:

@@ -1,0 +1,189 @@
+#include "ingest/drain_part.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "ingest/limits.h"
+
+namespace postback::ingest {
+namespace {
+
+constexpr uint64_t kMillisecondNs = 1'000'000;
+// A lane that answers nothing for this long does not hold up the others any longer.
+constexpr uint64_t kStuckNs = 1000 * kMillisecondNs;
+constexpr size_t kSentPerLaneMax = 3;  // Two with the store and one that waits.
+
+}  // namespace
+
+DrainPart::DrainPart(Drain* drain, std::shared_ptr<const partner::PartnerEntry> entry,
+                     uint64_t additions)
+    : drain_(drain),
+      entry_(std::move(entry)),
+      backlog_(&drain->environment_.backlog->of(entry_->partner.id)),
+      additions_(additions),
+      start_(drain->checkpoint_.start(entry_->partner.id)),
+      read_(start_),
+      filling_(static_cast<size_t>(entry_->partner.lanes)),
+      sent_(static_cast<size_t>(entry_->partner.lanes)) {
+  ++drain_->taking_part_;
+  Drain::Progress& progress = drain_->progress_[partner().id];
+  if (progress.begun_ns != 0 || backlog_->waiting() == 0) return;
+  progress.begun_ns = drain_->now_ns();
+  LOG_INFO("drain", "partner=" + partner().partner_code + " draining " +
+                        std::to_string(backlog_->waiting()) + " postbacks from the journal");
+}
+
+DrainPart::~DrainPart() {
+  CHECK(idle() && cut_off_.empty());
+  leave();
+  for (auto& batch : batches_) drain_->free_batch(std::move(batch));
+}
+
+uint32_t DrainPart::slice_of(const Conversion& conversion) const {
+  return ingest::slice_of(partner(), conversion.text(Field::conversion_id));
+}
+
+bool DrainPart::may_begin_batch() const {
+  return batches_.size() < kReplayBatchesPerPartnerMax;
+}
+
+void DrainPart::begin_batch(uint32_t slice) {
+  std::unique_ptr<DrainBatch> batch = drain_->take_batch();
+  batch->clear();
+  batch->state = DrainBatch::State::filling;
+  batch->partner_id = partner().id;
+  batch->slice = slice;
+  batch->reply_mailbox = drain_->mailbox_.get();
+  batch->reply_receiver = this;
+  filling_[slice] = batch.get();
+  batches_.push_back(std::move(batch));
+}
+
+bool DrainPart::add(uint32_t slice, const Conversion& conversion, journal::Position position) {
+  DrainBatch* batch = filling_[slice];
+  CHECK(!left_ && batch != nullptr);
+  if (batch->row_count == 0) batch->first = position;
+  batch->add_row().conversion = conversion;
+  batch->byte_count += conversion.byte_count();
+  read_ = {position.lsn, position.record + 1};
+  return batch->row_count == kReplayRowsMax || batch->byte_count >= kReplayBytesMax;
+}
+
+bool DrainPart::may_send(uint32_t slice) const {
+  return sent_[slice] < kSentPerLaneMax;
+}
+
+void DrainPart::send(uint32_t slice) {
+  CHECK(!left_ && may_send(slice));
+  DrainBatch* batch = std::exchange(filling_[slice], nullptr);
+  batch->state = DrainBatch::State::sent;
+  ++sent_[slice];
+  if (sent_count_++ == 0) progress_ns_ = drain_->now_ns();
+  const DrainEnvironment& environment = drain_->environment_;
+  const uint32_t core =
+      home_core(partner().id, slice, static_cast<uint32_t>(environment.cores.size()));
+  batch->receiver = (*environment.lanes)[core].replays;
+  environment.cores[core]->post(*batch);
+}
+
+void DrainPart::receive(Message& message) {
+  auto& batch = static_cast<DrainBatch&>(message);
+  const auto is_it = [&](const auto& other) { return other.get() == &batch; };
+  --sent_[batch.slice];
+  --sent_count_;
+  progress_ns_ = drain_->now_ns();
+  batch.state = DrainBatch::State::back;
+  const auto lost = std::find_if(cut_off_.begin(), cut_off_.end(), is_it);
+  if (lost != cut_off_.end()) {
+    drain_->free_batch(std::move(*lost));
+    cut_off_.erase(lost);
+    return;
+  }
+  if (!batch.done) {
+    const auto place = std::find_if(batches_.begin(), batches_.end(), is_it);
+    cut(static_cast<size_t>(place - batches_.begin()));
+    leave();
+  }
+  advance();
+}
+
+// What is back, with nothing in front that is not, is drained.
+void DrainPart::advance() {
+  while (!batches_.empty() && batches_.front()->state == DrainBatch::State::back) {
+    std::unique_ptr<DrainBatch> batch = std::move(batches_.front());
+    batches_.pop_front();
+    count(*batch);
+    drain_->checkpoint_.partners[partner().id] = batches_.empty() ? read_ : batches_.front()->first;
+    drain_->checkpoint_dirty_ = true;
+    drain_->free_batch(std::move(batch));
+  }
+}
+
+void DrainPart::count(const DrainBatch& batch) {
+  backlog_->drained().stored.fetch_add(batch.stored, std::memory_order_relaxed);
+  backlog_->drained().duplicate.fetch_add(batch.duplicate, std::memory_order_relaxed);
+  backlog_->drained().quarantined.fetch_add(batch.quarantined, std::memory_order_relaxed);
+  backlog_->forget_settled(batch.settled);
+  backlog_->set_oldest(batch.rows[batch.row_count - 1]->conversion.received_at_us);
+  backlog_->remove(batch.row_count - batch.settled.size());
+  Drain::Progress& progress = drain_->progress_[partner().id];
+  progress.drained += batch.row_count;
+  progress.pause_ns = 0;
+}
+
+// Batches from the one at `from` on do not count any more: their records are read again.
+void DrainPart::cut(size_t from) {
+  if (from == batches_.size()) return;
+  read_ = batches_[from]->first;
+  for (size_t i = from; i < batches_.size(); ++i) {
+    std::unique_ptr<DrainBatch>& batch = batches_[i];
+    switch (batch->state) {
+      case DrainBatch::State::filling:
+        filling_[batch->slice] = nullptr;
+        drain_->free_batch(std::move(batch));
+        break;
+      case DrainBatch::State::sent:
+        cut_off_.push_back(std::move(batch));
+        break;
+      case DrainBatch::State::back:
+        drain_->free_batch(std::move(batch));
+        break;
+    }
+  }
+  batches_.resize(from);
+}
+
+void DrainPart::leave() {
+  if (left_) return;
+  left_ = true;
+  --drain_->taking_part_;
+  const auto first = std::find_if(batches_.begin(), batches_.end(), [](const auto& batch) {
+    return batch->state == DrainBatch::State::filling;
+  });
+  cut(static_cast<size_t>(first - batches_.begin()));
+}
+
+bool DrainPart::is_stuck() const {
+  return sent_count_ > 0 && drain_->now_ns() > progress_ns_ + kStuckNs;
+}
+
+void DrainPart::finish(uint64_t last_lsn) {
+  CHECK(!left_ && batches_.empty());
+  Drain::Progress& progress = drain_->progress_[partner().id];
+  journal::Position& position = drain_->checkpoint_.partners[partner().id];
+  position = std::max(position, journal::Position{last_lsn + 1, 0});
+  drain_->checkpoint_dirty_ = true;
+  progress.additions_drained = additions_;
+  backlog_->forget_recovered_ids();
+  if (progress.begun_ns == 0 || backlog_->waiting() > 0) return;
+  const uint64_t took_ms = (drain_->now_ns() - progress.begun_ns) / kMillisecondNs;
+  LOG_INFO("drain", "partner=" + partner().partner_code + " drained " +
+                        std::to_string(progress.drained) + " postbacks in " +
+                        std::to_string(took_ms) + " ms");
+  progress.begun_ns = 0;
+  progress.drained = 0;
+}
+
+}  // namespace postback::ingest
