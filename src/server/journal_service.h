@@ -43,7 +43,9 @@ class JournalService {
   void set_table(std::shared_ptr<const partner::PartnerTable> table);
   void stop_drain();  // Nothing more is sent.
   void join_drain();  // The lanes have answered everything.
-  void close();       // No lane is left. Waits as long as the disk does.
+  // No core's thread runs any more; their mailboxes are still there. Waits as long as the disk
+  // does.
+  void close();
 
   journal::Writer* writer() const { return writer_.get(); }  // May be nullptr.
   ingest::Backlog* backlog() { return writer_ == nullptr ? nullptr : &backlog_; }  // Likewise.

@@ -232,8 +232,8 @@ bool Server::stop() {
   impl.registry.reset();
   impl.retention.reset();
   impl.services.reset();
-  impl.cores.clear();
   impl.journal.close();
+  impl.cores.clear();
   return true;
 }
 
