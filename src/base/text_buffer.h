@@ -19,7 +19,7 @@ namespace postback::base {
 // Writes `text` at `to`, which has room for it; returns the end of what was written. So do all
 // functions named put_….
 inline char* put(char* to, std::string_view text) {
-  std::memcpy(to, text.data(), text.size());
+  if (!text.empty()) std::memcpy(to, text.data(), text.size());  // An empty view may be null.
   return to + text.size();
 }
 inline char* put(char* to, char c) {
