@@ -2,12 +2,14 @@
 
 import datetime
 import json
+import signal
 import sqlite3
+import subprocess
 import threading
 import unittest
 from decimal import Decimal
 
-from harness import STORES, Suite, over, wait_until
+from harness import BUILD, STORES, Suite, over, wait_until
 
 DAY_US = 86_400_000_000
 
@@ -206,6 +208,28 @@ class Purge(Suite):
         self.assertEqual(set(statuses), {"success"})
         self.assertEqual(self.stats()["total_conversions"], 600 + len(statuses))
         self.assertEqual(self.send("o0", "o599", "n0"), ["duplicate"] * 3)
+
+    def test_an_interrupted_purge_may_be_run_again_at_once(self):
+        self.send(*(f"i{i}" for i in range(600)))
+        self.server.stop()
+        self.age(31)
+        self.leave_to_the_operator()
+        purge = subprocess.Popen(
+            [BUILD / "postbackctl", "purge", "--partner", self.code], cwd=self.server.folder,
+            env=self.server.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True)
+        wait_until(self.purged, 20, "it has begun")
+        purge.send_signal(signal.SIGINT)
+        output, error = purge.communicate(timeout=20)
+        self.assertEqual(purge.returncode, 1, output + error)
+        self.assertIn("interrupted; run it again to go on", error)
+        self.assertLess(self.purged(), 600)
+        before = self.purged()
+        self.assertEqual(self.purge()["conversions"], 600 - before)
+
+    def purged(self):
+        return self.database(self.name).rows(
+            "SELECT count(*) AS n FROM partner_conversions WHERE purged_at IS NOT NULL")[0]["n"]
 
     def test_a_stop_does_not_wait_for_a_purge(self):
         self.send(*(f"s{i}" for i in range(400)))

@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <csignal>
 #include <memory>
 #include <random>
 #include <string>
@@ -26,12 +27,19 @@ using retention::PurgePreview;
 // Counting what would go reads all of it.
 constexpr partner::SqlLimits kCountLimits{.connect_ms = 5000, .statement_ms = 900'000};
 
-// As the server does it: other programs get the database for most of the time.
+// Ctrl-C ends the purge after the batch at hand, so that it can be run again at once.
+volatile std::sig_atomic_t interrupted = 0;
+
+void interrupt(int) {
+  interrupted = 1;
+}
+
+// As the server does it: other programs get the database for most of the time. A signal ends it.
 bool rest(uint64_t pause_ns) {
   constexpr uint64_t kSecondNs = 1'000'000'000;
   timespec left{static_cast<time_t>(pause_ns / kSecondNs), static_cast<long>(pause_ns % kSecondNs)};
   nanosleep(&left, nullptr);
-  return true;
+  return interrupted == 0;
 }
 
 // What was done, also where the status is an error; days are told by a dry run only.
@@ -45,7 +53,12 @@ Status purge(const Partner& partner, PurgePreview* done) {
   Result<retention::PurgeOutcome> outcome = purge.run(false);
   done->counts = purge.counts();
   if (outcome.ok() && outcome.value() == retention::PurgeOutcome::of_another) {
-    return Status::error("a server or another postbackctl is purging it now; wait for that one");
+    return Status::error(
+        "a server or another postbackctl is purging it now, or was killed in the last five "
+        "minutes; try again later");
+  }
+  if (outcome.ok() && outcome.value() == retention::PurgeOutcome::stopped) {
+    return Status::error("interrupted; run it again to go on");
   }
   return outcome.status();
 }
@@ -121,8 +134,13 @@ int run_purge(const Invocation& invocation) {
   bool complete = true;
   Result<std::vector<Partner>> partners = chosen_partners(invocation, &complete);
   if (!partners.ok()) return fail(partners.status().message());
+  if (!dry_run) {
+    std::signal(SIGINT, interrupt);
+    std::signal(SIGTERM, interrupt);
+  }
   std::string json;
   for (const Partner& partner : partners.value()) {
+    if (interrupted != 0) break;
     PurgePreview report;
     const Status status = dry_run ? preview(partner, &report) : purge(partner, &report);
     if (!status.ok()) {
