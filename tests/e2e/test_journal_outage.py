@@ -6,6 +6,7 @@ other partner notices nothing, the books balance.
 
 import contextlib
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -18,6 +19,7 @@ from harness import SLOWNESS, wait_until
 from journal_suite import JournalSuite
 from load import Load
 from metrics import read_metrics, waiting
+from mounts import MemoryDisk
 from support import TEMPLATE_VARIABLE
 
 BUDGET_S = 1.0
@@ -79,6 +81,22 @@ class Away(Outage, unittest.TestCase):
         for name in [first, *acknowledged]:
             self.assertEqual(self.send(name), (200, "duplicate"))
         self.assert_stored_once([first, *acknowledged])
+
+    def test_what_cannot_be_a_conversion_reaches_the_quarantine_through_the_journal(self):
+        self.begin()
+        acknowledged = [self.go_away()]
+        self.expect(422, "amount_invalid", usd_sale_amount="1,50")
+        self.server.ctl("partner", "set", "rector", "on_invalid=accept")
+        wait_until(lambda: self.send("also", usd_sale_amount="2,50") == (200, "quarantined"),
+                   5 * SLOWNESS, "the partner has changed")
+        self.server.kill()
+        self.restart()
+        self.assert_all_well(acknowledged)
+        rows = self.database().rows(
+            "SELECT reason, raw_data FROM postback_quarantine ORDER BY id")
+        self.assertEqual({row["reason"] for row in rows}, {"amount_invalid"})
+        amounts = [row["raw_data"]["usd_sale_amount"] for row in rows]
+        self.assertEqual((amounts[0], amounts.count("1,50"), amounts[-1]), ("1,50", 1, "2,50"))
 
     def test_sigterm_while_it_hangs_loses_nothing_acknowledged(self):
         """Row 3."""
@@ -207,6 +225,28 @@ class Refusing(Outage, unittest.TestCase):
         refused = self.database().rows("SELECT conversion_id, reason FROM postback_quarantine")
         self.assertEqual([row["conversion_id"] for row in refused], ["journal-1234"])
         self.assertEqual(read_metrics(self.server).imbalance(), None)
+
+
+class DatabaseDiskFull(Outage, unittest.TestCase):
+    def test_postgresql_has_no_space_left(self):
+        """Row 34: its table space, not that of its log, without which it would end."""
+        disk = MemoryDisk(self, self.folder / f"space-{self.number}", "40M")
+        place = disk.path / "tables"
+        place.mkdir()
+        self.folder.chmod(0o755)  # PostgreSQL runs as another user.
+        if os.getuid() == 0:
+            shutil.chown(place, "postgres", "postgres")
+        self.away.sql(f"CREATE TABLESPACE small_{self.number} LOCATION '{place}'")
+        self.away.sql(f"CREATE DATABASE {self.database_name()} TABLESPACE small_{self.number}")
+        self.begin_well()
+        filler = disk.fill()
+        with Load(self.server, self.rector, 4, "full", offer_name="x" * 2000) as load:
+            wait_until(lambda: waiting(self.server) > 50, 20 * SLOWNESS, "they are journaled")
+            self.expect_neighbour_unharmed()
+        self.assertIn("No space left on device", self.server.output())
+        self.assertEqual((load.account.refused, load.account.errors), ([], []))
+        filler.unlink()
+        self.assert_all_well(load.account.acked)
 
 
 class TooManyConnections(Outage, unittest.TestCase):
