@@ -94,6 +94,7 @@ Lane::Lane(const Partner& partner, uint32_t slice, uint32_t scope,
   auto store = environment.make_store(options, this);
   CHECK(store.ok());  // The registry hands out only partners whose URL was checked.
   store_ = store.take();
+  if (environment.gate != nullptr) server_ = environment.gate->server_of(url_);
   // What an earlier process acknowledged is known, although it is not in the database yet.
   const auto recovered = backlog_ == nullptr ? nullptr : backlog_->recovered_ids();
   if (recovered != nullptr) {
@@ -106,6 +107,8 @@ Lane::Lane(const Partner& partner, uint32_t slice, uint32_t scope,
 Lane::~Lane() {
   CHECK(held_ == 0 && replays_waiting_.empty() && replays_in_flight_ == 0);
   if (away_) backlog_->lane_back();
+  if (slot_wanted_) server_->forget(this);
+  if (slot_ready_) server_->leave();
 }
 
 bool Lane::serves(const Partner& partner) const {
@@ -188,21 +191,40 @@ void Lane::mark_dirty() {
 void Lane::flush() {
   dirty_ = false;
   while (store_->can_submit() && !store_closing_) {
+    if (waiting_.empty() && !is_worth_a_batch()) break;
+    if (!take_slot()) break;
     if (!waiting_.empty()) {
       std::unique_ptr<Flight> flight = std::move(waiting_.front());
       waiting_.pop_front();
       submit(std::move(flight));
-    } else if (is_worth_a_batch()) {
+    } else {
       std::unique_ptr<Flight> flight = std::exchange(open_, take_flight());
       submit(std::move(flight));
-    } else {
-      break;
     }
   }
   submit_replays();
+  if (std::exchange(slot_ready_, false)) server_->leave();
   spill_.flush();
   update_away();
   if (retiring_) close_when_done();
+}
+
+bool Lane::take_slot() {
+  if (server_ == nullptr || std::exchange(slot_ready_, false)) return true;
+  if (slot_wanted_) return false;
+  if (server_->enter(this)) return true;
+  slot_wanted_ = true;
+  return false;
+}
+
+void Lane::slot_granted() {
+  slot_wanted_ = false;
+  slot_ready_ = true;
+  mark_dirty();
+}
+
+void Lane::give_slot_back(Flight* flight) {
+  if (std::exchange(flight->has_slot, false)) server_->leave();
 }
 
 bool Lane::is_worth_a_batch() const {
@@ -237,6 +259,7 @@ void Lane::submit(std::unique_ptr<Flight> flight) {
   flight->partner_id = partner_.id;
   flight->expected_new = true;  // Ids that memory knows never get here, but from the journal.
   flight->submitted_ns = environment_.loop->now_ns();
+  flight->has_slot = server_ != nullptr;
   if (flight->row_count() == 0) flight->begun_ns = flight->submitted_ns;
   flight->result = BatchResult::pending;
   flight->error.clear();
@@ -251,6 +274,7 @@ void Lane::batch_done(Batch& batch) {
   CHECK(!submitted_.empty() && submitted_.front().get() == &batch);
   std::unique_ptr<Flight> flight = std::move(submitted_.front());
   submitted_.pop_front();
+  give_slot_back(flight.get());
   if (flight->replay != nullptr) replay_batch_done(*flight);
   const bool was_filing = flight->duplicate_count > 0;
   switch (batch.result) {
@@ -511,6 +535,9 @@ void Lane::tick(uint64_t now_ns) {
   if (duplicates_unfiled_ > 0 && now_ns > duplicates_since_ns_ + kCountsDelayNs) {
     counts_due_ = true;
     mark_dirty();
+  }
+  for (const auto& flight : submitted_) {
+    if (now_ns > flight->submitted_ns + SubmitGate::kSlotNs) give_slot_back(flight.get());
   }
   watch_budget(now_ns);
   if (retiring_ || !replays_waiting_.empty()) mark_dirty();

@@ -29,6 +29,7 @@
 #include "ingest/replay.h"
 #include "ingest/row_id.h"
 #include "ingest/spill.h"
+#include "ingest/submit_gate.h"
 #include "io/courier.h"
 #include "postback/partner.h"
 #include "postback/store.h"
@@ -89,6 +90,7 @@ struct LaneEnvironment {
   io::Mailbox* mailbox = nullptr;
   io::Courier* courier = nullptr;
   DedupeSet* dedupe = nullptr;
+  SubmitGate* gate = nullptr;  // nullptr: batches go out as soon as the store takes them.
   store::Services* services = nullptr;
   const base::Clock* clock = nullptr;
   // The journal, and what it holds; both nullptr where there is none.
@@ -112,7 +114,7 @@ enum class LaneHealth : uint8_t {
 };
 const char* lane_health_name(LaneHealth health);
 
-class Lane final : public StoreClient, SpillClient {
+class Lane final : public StoreClient, SpillClient, SlotWaiter {
  public:
   // `scope`: never used by another lane of this core, past or present.
   Lane(const Partner& partner, uint32_t slice, uint32_t scope, const LaneEnvironment& environment);
@@ -159,6 +161,7 @@ class Lane final : public StoreClient, SpillClient {
     size_t byte_count = 0;
     uint64_t begun_ns = 0;          // When its oldest row came.
     uint64_t submitted_ns = 0;      // When the store got it.
+    bool has_slot = false;          // Of the database server; see SubmitGate.
     ReplayBatch* replay = nullptr;  // Its rows are records of the journal.
     size_t row_count() const { return postbacks.size() + quarantined_postbacks.size(); }
   };
@@ -167,6 +170,9 @@ class Lane final : public StoreClient, SpillClient {
   void take(Postback& postback);
   void append(Flight* flight, Postback& postback);
   bool can_hold() const;
+  bool take_slot();
+  void give_slot_back(Flight* flight);
+  void slot_granted() override;
   void set_health(LaneHealth health);
   void mark_dirty();
   bool is_worth_a_batch() const;
@@ -247,6 +253,9 @@ class Lane final : public StoreClient, SpillClient {
   std::deque<ReadJob*> reads_waiting_;  // For a filing.
   size_t reads_running_ = 0;
   bool dirty_ = false;
+  SubmitGate::Server* server_ = nullptr;  // nullptr: no gate.
+  bool slot_wanted_ = false;              // The gate will call slot_granted().
+  bool slot_ready_ = false;               // Granted, not used yet.
   LaneCounters counters_;
 };
 

@@ -223,7 +223,7 @@ bool Lane::may_replay() const {
 }
 
 void Lane::submit_replays() {
-  while (may_replay()) {
+  while (may_replay() && take_slot()) {
     std::unique_ptr<Flight> flight = std::move(replays_waiting_.front());
     replays_waiting_.pop_front();
     ++replays_in_flight_;

@@ -15,6 +15,7 @@ constexpr size_t kWarmPartnersMax = 16;
 
 LaneTable::LaneTable(const LaneEnvironment& environment) : environment_(environment) {
   environment_.dirty = &dirty_;
+  environment_.gate = &gate_;
 }
 
 LaneTable::~LaneTable() {
@@ -103,10 +104,13 @@ void LaneTable::retire(std::unique_ptr<Lane> lane) {
   retiring_.push_back(std::move(lane));
 }
 
+// Flushing one lane may make another one dirty: it gives it the slot that it does not need.
 void LaneTable::flush() {
-  flushing_.swap(dirty_);
-  for (Lane* lane : flushing_) lane->flush();
-  flushing_.clear();
+  while (!dirty_.empty()) {
+    flushing_.swap(dirty_);
+    for (Lane* lane : flushing_) lane->flush();
+    flushing_.clear();
+  }
 }
 
 void LaneTable::tick(uint64_t now_ns) {

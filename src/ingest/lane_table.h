@@ -77,6 +77,7 @@ class LaneTable {
   ReadDoor read_door_{this};
   ReplayDoor replay_door_{this};
   LaneEnvironment environment_;
+  SubmitGate gate_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Lane>> lanes_;
   std::vector<std::unique_ptr<Lane>> retiring_;
   absl::flat_hash_map<uint64_t, LaneCounters> past_;  // Of lanes that are gone.
