@@ -28,6 +28,7 @@ class IdList {
     bytes_.push_back(static_cast<char>(id.size()));
     bytes_.append(id);
   }
+  void add_all(const IdList& other) { bytes_.append(other.bytes_); }
   template <typename Visit>
   void for_each(Visit visit) const {
     for (size_t at = 0; at < bytes_.size();) {

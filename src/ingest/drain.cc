@@ -26,13 +26,14 @@ constexpr size_t kBatchesKept = 4;
 }  // namespace
 
 base::Status load_backlog(journal::Disk* disk, const std::string& folder,
-                          const journal::Writer& writer, Backlog* backlog) {
+                          const journal::Writer& writer, size_t ids_max, Backlog* backlog) {
   const journal::Recovered& recovered = writer.recovered();
   if (recovered.undrained_records == 0) return {};
   struct Found {
     uint64_t count = 0;
     int64_t oldest_us = INT64_MAX;
-    std::shared_ptr<IdList> ids = std::make_shared<IdList>();
+    std::shared_ptr<IdList> young = std::make_shared<IdList>();
+    std::shared_ptr<IdList> old = std::make_shared<IdList>();
   };
   std::map<int32_t, Found> partners;
   journal::ReaderOptions options;
@@ -44,6 +45,7 @@ base::Status load_backlog(journal::Disk* disk, const std::string& folder,
   options.frames.checkpoint = recovered.checkpoint.checkpoint;
   options.frames.last_lsn = recovered.next_lsn - 1;
   journal::Reader reader(std::move(options));
+  size_t young_count = 0;
   for (auto step = reader.next(); step != journal::ReaderStep::end; step = reader.next()) {
     if (step == journal::ReaderStep::failed) return reader.status();
     if (step != journal::ReaderStep::record) continue;
@@ -51,10 +53,18 @@ base::Status load_backlog(journal::Disk* disk, const std::string& folder,
     Found& found = partners[conversion.partner_id];
     ++found.count;
     found.oldest_us = std::min(found.oldest_us, conversion.received_at_us);
-    if (conversion.reason == Reason::none) found.ids->add(conversion.text(Field::conversion_id));
+    if (conversion.reason != Reason::none) continue;
+    found.young->add(conversion.text(Field::conversion_id));
+    if (++young_count < ids_max / 2) continue;
+    // As in the dedupe set: the older half is forgotten, the database knows it soon.
+    young_count = 0;
+    for (auto& [partner_id, partner] : partners) {
+      partner.old = std::exchange(partner.young, std::make_shared<IdList>());
+    }
   }
   for (const auto& [partner_id, found] : partners) {
-    backlog->of(partner_id).set_recovered(found.count, found.oldest_us, found.ids);
+    found.old->add_all(*found.young);
+    backlog->of(partner_id).set_recovered(found.count, found.oldest_us, found.old);
   }
   return {};
 }

@@ -43,9 +43,10 @@ struct DrainEnvironment {
   const std::vector<LaneReceivers>* lanes = nullptr;  // By core.
 };
 
-// Fills the backlog with what an earlier process has left, before any lane is made. Blocking.
+// Fills the backlog with what an earlier process has left, before any lane is made: of the ids at
+// most `ids_max`, the newest. Blocking.
 base::Status load_backlog(journal::Disk* disk, const std::string& folder,
-                          const journal::Writer& writer, Backlog* backlog);
+                          const journal::Writer& writer, size_t ids_max, Backlog* backlog);
 
 class DrainPart;
 struct DrainBatch;

@@ -208,7 +208,7 @@ bool Lane::add_replayed_rows(Flight* flight, ReplayBatch* batch) {
   const auto repeat_count = static_cast<uint64_t>(rows.end() - repeats);
   rows.erase(repeats, rows.end());
   batch->duplicate += repeat_count;
-  for (uint64_t i = 0; i < repeat_count; ++i) count_duplicate();
+  batch->repeats = repeat_count;
   batch->rows_open = flight->row_count();
   batch->done = true;  // Until a row turns out otherwise.
   return batch->rows_open > 0;
@@ -271,6 +271,8 @@ void Lane::fail_replays() {
 
 void Lane::return_replay(ReplayBatch& batch, bool done) {
   batch.done = done;
+  // Once for all attempts: the others did not count.
+  for (uint64_t i = 0; done && i < batch.repeats; ++i) count_duplicate();
   batch.receiver = batch.reply_receiver;
   batch.reply_mailbox->post(batch);
 }

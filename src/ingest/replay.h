@@ -29,8 +29,9 @@ struct ReplayBatch : Message {
   // be replayed again, the ones that are durable are recognised then.
   bool done = false;
   uint64_t stored = 0;
-  uint64_t duplicate = 0;
+  uint64_t duplicate = 0;  // The repeats within the batch included.
   uint64_t quarantined = 0;
+  uint64_t repeats = 0;          // Rows whose id an earlier row of the batch has.
   std::vector<int64_t> settled;  // Row ids that were passed over; see PartnerBacklog::settle().
   size_t rows_open = 0;          // Rows whose outcome is not known yet.
 
@@ -49,6 +50,7 @@ struct ReplayBatch : Message {
     stored = 0;
     duplicate = 0;
     quarantined = 0;
+    repeats = 0;
     settled.clear();
     rows_open = 0;
   }

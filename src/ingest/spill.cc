@@ -61,6 +61,8 @@ void Spill::receive(Message& message) {
   for (Postback* postback : part->postbacks) postback->spill_part = nullptr;
   const bool durable = part->result == journal::AppendResult::durable;
   client_->spilled(part->postbacks, part->forgotten, durable);
+  // A burst leaves many parts behind, and large ones: memory for the usual case is kept.
+  if (free_.size() >= kFreePartsMax || part->records.capacity() > kFreePartBytesMax) return;
   part->clear();
   part->postbacks.clear();
   part->forgotten.clear();

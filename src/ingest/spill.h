@@ -56,6 +56,8 @@ class Spill final : public MessageReceiver {
   std::unique_ptr<Part> take_part();
 
   static constexpr size_t kPartsInFlightMax = 2;
+  static constexpr size_t kFreePartsMax = kPartsInFlightMax + 1;
+  static constexpr size_t kFreePartBytesMax = 256 * 1024;
 
   journal::Writer* const writer_;
   const size_t part_bytes_max_;

@@ -78,7 +78,8 @@ base::Status JournalService::open(const base::Settings& settings, const base::Cl
     return {};
   }
   log_recovery();
-  return ingest::load_backlog(disk_, folder_, *writer_, &backlog_);
+  return ingest::load_backlog(disk_, folder_, *writer_,
+                              static_cast<size_t>(settings.dedupe_ids_max), &backlog_);
 }
 
 void JournalService::log_recovery() const {

@@ -68,7 +68,7 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
     ASSERT_TRUE(writer.ok()) << writer.status().message();
     writer_ = writer.take();
     backlog_ = std::make_unique<Backlog>();
-    ASSERT_TRUE(load_backlog(&journal::real_disk(), journal_, *writer_, backlog_.get()).ok());
+    ASSERT_TRUE(load_backlog(&journal::real_disk(), journal_, *writer_, 1000, backlog_.get()).ok());
     DrainEnvironment environment;
     environment.disk = &journal::real_disk();
     environment.writer = writer_.get();
