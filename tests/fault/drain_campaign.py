@@ -54,6 +54,9 @@ class DrainCampaign(Campaign):
         return (f"; {self.outage_count} outages, {self.interrupted} starts with records of the "
                 f"process before")
 
+    def is_recovery(self, status):
+        return True  # In an outage nothing else is to be had, and a drain is to be met early.
+
     # Faults.
 
     def kill_in_outage(self):
