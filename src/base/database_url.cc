@@ -29,14 +29,30 @@ std::string_view scheme_of(std::string_view url) {
 }
 
 // An unencoded '@', '/' or '?' in the password makes libpq take a part of it for the host or the
-// database, which messages name. The URL shows it by an '@' where none belongs.
+// database, which messages name, or makes us take a part of it for options. The URL shows it by an
+// '@' where none belongs. (libpq looks for the user up to the first '@' or '/', beyond a '?'.)
 bool has_stray_at(std::string_view url) {
   const size_t authority = url.find("://") + 3;
   const size_t at = url.find('@', authority);
   const size_t end = std::min(url.find_first_of("/?", authority), url.size());
+  if (end < url.size() && url[end] == '?' && at > end && at < url.find('/', end)) return true;
   const size_t path_end = std::min(url.find('?', end), url.size());
   if (at >= path_end) return false;
   return at > end || url.substr(0, path_end).find('@', at + 1) != std::string_view::npos;
+}
+
+// libpq decodes the names of options too, so that "%70assword" would be a password that nobody
+// masks, and "%64bname" another database than the one we derive.
+bool has_encoded_option_name(std::string_view url) {
+  const size_t authority = url.find("://") + 3;
+  size_t at = url.find('?', authority);
+  while (at != std::string_view::npos) {
+    const size_t end = std::min(url.find('&', at), url.size());
+    const std::string_view option = url.substr(at + 1, end - at - 1);
+    if (option.substr(0, option.find('=')).find('%') != std::string_view::npos) return true;
+    at = url.find('&', at + 1);
+  }
+  return false;
 }
 
 Status wrong(const std::string& what) {
@@ -60,6 +76,10 @@ Status check_database_url(std::string_view url) {
       return Status::error(
           "the database URL's user or password has a special character in it; write @ as %40, / as "
           "%2F, ? as %3F");
+    }
+    if (has_encoded_option_name(url)) {
+      return Status::error(
+          "the database URL has an option whose name is percent-encoded; write names as they are");
     }
     return Status();
   }

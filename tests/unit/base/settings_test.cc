@@ -275,14 +275,24 @@ TEST(DatabaseUrl, UnknownFormSaysWhatWouldBeRight) {
 }
 
 TEST(DatabaseUrl, PasswordThatWouldBeTakenForHostOrDatabaseIsRefused) {
-  for (const char* url : {"postgresql://u:p/w@h/db", "postgresql://u:p@w@h/db",
-                          "postgres://u:p@w/x@h", "postgresql://u/p@h"}) {
+  for (const char* url :
+       {"postgresql://u:p/w@h/db", "postgresql://u:p@w@h/db", "postgres://u:p@w/x@h",
+        "postgresql://u/p@h", "postgresql://u:p?w@h/db", "postgresql://u:p?w@h?sslmode=disable"}) {
     EXPECT_THAT(check_database_url(url).message(), HasSubstr("write @ as %40")) << url;
   }
   for (const char* url : {"postgresql://u:p%40w@h/db?user=a@b", "postgresql://u@h", "postgresql://",
                           "postgresql:///db?user=a@b", "postgresql://u@h1,h2/db"}) {
     EXPECT_TRUE(check_database_url(url).ok()) << url;
   }
+}
+
+// libpq decodes them: it would take a password that masked_url() shows, or another database.
+TEST(DatabaseUrl, EncodedNameOfAnOptionIsRefused) {
+  for (const char* url : {"postgresql://h/d?%70assword=p", "postgresql://h/d?a=b&%64bname=e",
+                          "postgresql://h?sslpass%77ord"}) {
+    EXPECT_THAT(check_database_url(url).message(), HasSubstr("percent-encoded")) << url;
+  }
+  EXPECT_TRUE(check_database_url("postgresql://h/d%41?options=-c%20x&user=%75").ok());
 }
 
 TEST(DatabaseUrl, KindAndPathAreRead) {
