@@ -1,10 +1,10 @@
 #include "server/read_handler.h"
 
-#include <charconv>
 #include <memory>
 
 #include "base/log.h"
 #include "server/answers.h"
+#include "server/query_integer.h"
 
 namespace postback::server {
 namespace {
@@ -12,32 +12,6 @@ namespace {
 constexpr int64_t kHourUs = 3'600'000'000;
 constexpr int64_t kHoursDefault = 24;
 constexpr int64_t kPageRowsDefault = 10;
-
-// The value of a parameter, not decoded: the values taken here are integers. Empty when absent.
-std::string_view query_value(std::string_view query, std::string_view name) {
-  while (!query.empty()) {
-    const size_t end = std::min(query.find('&'), query.size());
-    const std::string_view pair = query.substr(0, end);
-    query.remove_prefix(std::min(end + 1, query.size()));
-    if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=') {
-      return pair.substr(name.size() + 1);
-    }
-  }
-  return {};
-}
-
-// True, and *value set, when the parameter is absent (then to `otherwise`) or in range.
-bool read_integer(std::string_view query, std::string_view name, int64_t low, int64_t high,
-                  int64_t otherwise, int64_t* value) {
-  const std::string_view text = query_value(query, name);
-  if (text.empty()) {
-    *value = otherwise;
-    return true;
-  }
-  const auto result = std::from_chars(text.data(), text.data() + text.size(), *value);
-  return result.ec == std::errc() && result.ptr == text.data() + text.size() && *value >= low &&
-         *value <= high;
-}
 
 }  // namespace
 
@@ -51,7 +25,7 @@ bool ReadHandler::read_query(std::string_view query, Job* job, std::string* faul
                              std::string* fault_message) const {
   const auto range = [&](std::string_view name, int64_t low, int64_t high, int64_t otherwise,
                          int64_t* value) {
-    if (read_integer(query, name, low, high, otherwise, value)) return true;
+    if (read_query_integer(query, name, low, high, otherwise, value)) return true;
     *fault_field = name;
     *fault_message = std::string(name) + " must be a whole number from " + std::to_string(low) +
                      " to " + std::to_string(high);
