@@ -186,8 +186,10 @@ TEST_P(LoopContract, ALargeSendIsTakenInPiecesAsThePeerReads) {
   std::string seen;
   std::string piece(4096, '\0');
   size_t sends = client.count(Event::send);
+  // clang 14 does not let a lambda capture a structured binding.
+  const int peer_socket = peer.get();
   ASSERT_TRUE(turn_until([&] {
-    const ssize_t got = ::read(peer.get(), piece.data(), piece.size());
+    const ssize_t got = ::read(peer_socket, piece.data(), piece.size());
     if (got > 0) seen.append(piece, 0, static_cast<size_t>(got));
     if (client.count(Event::send) > sends) {
       sends = client.count(Event::send);

@@ -41,7 +41,7 @@ struct Record {
   std::string data;  // A copy.
 };
 
-class Recorder : public LoopClient {
+class Recorder final : public LoopClient {
  public:
   void complete(const Completion& completion) override;
 

@@ -196,7 +196,7 @@ char byte_at(uint64_t stream, uint64_t offset) {
 }
 
 // Sends back what it receives.
-class Echo : public LoopClient {
+class Echo final : public LoopClient {
  public:
   Echo(Loop* loop, int fd) : loop_(loop), id_(loop->open(fd, this, 0)) { loop_->recv(id_); }
   void complete(const Completion& completion) override {
@@ -236,7 +236,7 @@ class Echo : public LoopClient {
 };
 
 // Sends a stream in pieces of random size, and checks that it comes back.
-class Sender : public LoopClient {
+class Sender final : public LoopClient {
  public:
   Sender(Loop* loop, int fd, uint64_t stream, std::mt19937_64* random)
       : loop_(loop),
