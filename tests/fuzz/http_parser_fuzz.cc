@@ -1,19 +1,12 @@
-// Fuzz target: any bytes end in requests or a refusal, and the outcome does not depend on how the
-// bytes are split over inputs. The first byte of the data chooses the split.
-//
-// Not part of the Meson build, since GCC has no libFuzzer. From the root, with clang:
-//   meson setup build && ninja -C build subprojects/llhttp/libllhttp.a
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -DLLHTTP_STRICT_MODE=1 \
-//     -Isrc -Iinclude -Itests/unit/http -isystem /usr/share/include/llhttp \
-//     tests/fuzz/http_parser_fuzz.cc src/http/*.cc build/subprojects/llhttp/libllhttp.a \
-//     -o build/http_parser_fuzz
-//   mkdir -p build/http_corpus
-//   build/http_parser_fuzz -max_len=4096 build/http_corpus tests/fuzz/corpus/http_parser
+// Fuzz target of src/http's parser and its guard: any bytes end in requests or a refusal, the
+// outcome does not depend on how the bytes are split over inputs, and what a request holds can go
+// on to others. The first byte of the data chooses limits and split.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 
-#include "outcomes.h"
+#include "../unit/http/outcomes.h"
+#include "base/check.h"
 
 namespace {
 
@@ -34,6 +27,42 @@ void check(const postback::http::Outcomes& whole, const postback::http::Outcomes
   std::abort();
 }
 
+bool is_printable(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+}
+
+void check_request(const postback::http::Request& request, const postback::http::Limits& limits) {
+  CHECK(!request.target.empty() && is_printable(request.target));
+  CHECK(request.target.size() <= limits.request_line_bytes_max);
+  CHECK(request.version_minor == 1 || request.version_minor == 0);
+  CHECK(request.version_minor == 0 || !request.host.empty());
+  CHECK(request.headers.size() <= limits.header_count_max);
+  for (const postback::Header& header : request.headers) {
+    CHECK(!header.name.empty() && is_printable(header.name));
+    CHECK(header.name.find_first_of("()<>@,;:\\\"/[]?={}") == std::string_view::npos);
+    for (const char c : header.value) CHECK(c != '\r' && c != '\n' && c != '\0');
+    CHECK(header.name.size() + header.value.size() <= limits.header_bytes_max);
+  }
+  CHECK(request.body.size() <= limits.body_bytes_max);
+}
+
+void check_requests(std::string_view bytes, const postback::http::Limits& limits) {
+  using postback::http::Parser;
+  Parser parser(limits);
+  while (!bytes.empty()) {
+    const Parser::Status status = parser.feed(&bytes);
+    // All limits together, and what buffers grow by.
+    CHECK(parser.memory_bytes() <=
+          2 * (limits.request_line_bytes_max + limits.head_bytes_max + limits.body_bytes_max) +
+              64 * 1024);
+    if (status == Parser::Status::refused) {
+      CHECK(parser.refusal().status >= 400 && parser.refusal().status <= 505);
+      return;
+    }
+    if (status == Parser::Status::request) check_request(parser.request(), limits);
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -42,6 +71,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const uint8_t choice = data[0];
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
   const Limits limits = (choice & 1) != 0 ? kSmallLimits : Limits{};
+  check_requests(bytes, limits);
   const Outcomes whole = outcomes_whole(bytes, limits);
   check(whole, outcomes_by_byte(bytes, limits));
   check(whole, outcomes_random(bytes, choice, limits));

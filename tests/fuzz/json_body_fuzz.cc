@@ -1,8 +1,5 @@
 // Fuzz target of conversion/json_body: accepts what simdjson's DOM parser accepts, apart from what
-// is documented. Not part of the Meson build; with clang, from the root:
-//   clang++-14 -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc
-//     tests/fuzz/json_body_fuzz.cc src/conversion/{fault,json_body,json_text,parameter_list}.cc
-//     src/base/utf8.cc -lsimdjson -o json_body_fuzz && ./json_body_fuzz tests/fuzz/corpus/json_body
+// is documented, and reads the same names and values.
 #include <algorithm>
 #include <cstdint>
 
@@ -28,6 +25,30 @@ int depth(const simdjson::dom::element& element) {
     return deepest + 1;
   }
   return 0;
+}
+
+// What was accepted is what the DOM parser reads, member by member.
+void check_members(const simdjson::dom::element& root,
+                   const postback::conversion::ParameterList& list) {
+  simdjson::dom::object object;
+  CHECK(!root.get(object));
+  const auto& parameters = list.parameters();
+  CHECK(object.size() == parameters.size());
+  size_t index = 0;
+  for (const auto& member : object) {
+    const postback::Parameter& parameter = parameters[index++];
+    CHECK(parameter.name == member.key);
+    std::string_view text;
+    CHECK(parameter.is_json == (member.value.get(text) != simdjson::SUCCESS));
+    if (!parameter.is_json) {
+      CHECK(parameter.value == text);
+      continue;
+    }
+    simdjson::dom::parser parser;
+    simdjson::dom::element value;
+    CHECK(!parser.parse(simdjson::padded_string(parameter.value)).get(value));
+    CHECK(simdjson::minify(value) == simdjson::minify(member.value));
+  }
 }
 
 }  // namespace
@@ -61,6 +82,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
           postback::conversion::has_lone_surrogate(text));
   } else {
     CHECK(root.is_object() == (reason != Reason::json_not_object));
+    if (reason == Reason::none) check_members(root, list);
   }
   return 0;
 }

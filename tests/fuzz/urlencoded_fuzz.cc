@@ -1,8 +1,4 @@
-// Fuzz target of conversion/urlencoded: agrees with a slow and obvious decoder. Not part of the
-// Meson build; with clang, from the root:
-//   clang++-14 -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc
-//     tests/fuzz/urlencoded_fuzz.cc src/conversion/{fault,parameter_list,urlencoded}.cc
-//     src/base/utf8.cc -o urlencoded_fuzz && ./urlencoded_fuzz tests/fuzz/corpus/urlencoded
+// Fuzz target of conversion/urlencoded: agrees with a slow and obvious decoder.
 #include <cstdint>
 #include <string>
 #include <utility>
