@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "../unit/http/outcomes.h"
 #include "base/check.h"
@@ -75,5 +76,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Outcomes whole = outcomes_whole(bytes, limits);
   check(whole, outcomes_by_byte(bytes, limits));
   check(whole, outcomes_random(bytes, choice, limits));
+  if (bytes.empty()) return 0;
+  // In two pieces: a head that is complete, and a body that comes later.
+  Parser parser(limits);
+  size_t piece = bytes.size() * choice / 256;
+  check(whole, outcomes(&parser, bytes, [&] { return std::exchange(piece, bytes.size()); }));
   return 0;
 }

@@ -57,25 +57,55 @@ void check_bounds(const Settings& settings) {
   }
 }
 
-// What was accepted, given again as flags, beats whatever file and environment say; and as a file
-// it is read as the same.
-void check_given_again(const Settings& settings, const std::vector<std::string>& environment,
-                       const MemoryFile& file) {
-  std::vector<std::string> flags = {"--config=" + file.path()};
-  std::string text;
-  for (const SettingDefinition& definition : postback::base::setting_definitions()) {
-    const std::string value = value_of(definition, settings);
-    flags.push_back(postback::base::setting_flag(definition) + "=" + value);
-    text += std::string(definition.name) + " = \"" + value + "\"\n";
-  }
-  auto from_flags = postback::base::read_settings(flags, environment, {});
-  CHECK(from_flags.ok());
-  check_equal(from_flags.value().settings, settings);
+using Words = std::vector<std::string>;
 
-  file.write(text);
-  auto from_file = postback::base::read_settings({flags[0]}, {}, {});
-  CHECK(from_file.ok());
-  check_equal(from_file.value().settings, settings);
+// Every setting as a flag, as an entry of the environment, and as the text of a file.
+struct Spelled {
+  explicit Spelled(const Settings& settings) {
+    for (const SettingDefinition& definition : postback::base::setting_definitions()) {
+      const std::string value = value_of(definition, settings);
+      flags.push_back(postback::base::setting_flag(definition) + "=" + value);
+      environment.push_back(std::string(definition.name) + "=" + value);
+      file += std::string(definition.name) + " = \"" + value + "\"\n";
+    }
+  }
+  Words flags;
+  Words environment;
+  std::string file;
+};
+
+void check_reads_as(const Words& words, const Words& environment, const Settings& expected) {
+  auto read = postback::base::read_settings(words, environment, {});
+  CHECK(read.ok());
+  check_equal(read.value().settings, expected);
+}
+
+// What flags say beats whatever file and environment say, and the environment beats the file.
+void check_precedence(const Words& environment, const std::string& config) {
+  static const Spelled ours{[] {
+    Settings settings;
+    settings.host = "192.0.2.1";
+    settings.port = 47;
+    settings.database_url = "sqlite:ours.db";
+    settings.data_dir = settings.log_file = "ours";
+    settings.cores = 7;
+    settings.dedupe_ids_max = 4711;
+    return settings;
+  }()};
+  static const Settings expected =
+      postback::base::read_settings(ours.flags, {}, {}).take().settings;
+  Words words = ours.flags;
+  words.push_back(config);
+  check_reads_as(words, environment, expected);
+  check_reads_as({config}, ours.environment, expected);
+}
+
+// What was accepted is read as the same again.
+void check_given_again(const Settings& settings, const MemoryFile& file) {
+  const Spelled spelled(settings);
+  check_reads_as(spelled.flags, {}, settings);
+  file.write(spelled.file);
+  check_reads_as({"--config=" + file.path()}, {}, settings);
 }
 
 }  // namespace
@@ -84,9 +114,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const MemoryFile file;
   std::string_view rest = postback::fuzz::text_of(data, size);
   file.write(postback::fuzz::take_part(&rest));
-  const std::vector<std::string> environment =
-      postback::fuzz::lines_of(postback::fuzz::take_part(&rest));
-  std::vector<std::string> words = postback::fuzz::lines_of(rest);
+  const Words environment = postback::fuzz::lines_of(postback::fuzz::take_part(&rest));
+  Words words = postback::fuzz::lines_of(rest);
   // No other files than ours are opened.
   std::erase_if(words, [](const std::string& word) { return word.starts_with("--config"); });
   words.insert(words.begin(), "--config=" + file.path());
@@ -101,6 +130,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   if (result.value().help || result.value().version) return 0;
   check_bounds(result.value().settings);
-  check_given_again(result.value().settings, environment, file);
+  check_precedence(environment, words[0]);
+  check_given_again(result.value().settings, file);
   return 0;
 }
