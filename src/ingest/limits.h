@@ -47,7 +47,7 @@ constexpr size_t kReplayBatchesMax = 64;
 constexpr size_t kReplayBatchesPerPartnerMax = 32;
 
 // Batches that one core lets one database server work on at once; see submit_gate.h.
-constexpr size_t kServerBatchesMax = 8;
+constexpr size_t kServerBatchesMax = 4;
 
 // Reads of one lane that wait or run.
 constexpr size_t kLaneReadsMax = 64;
