@@ -26,7 +26,8 @@ class PowerCut(JournalSuite, unittest.TestCase):
             pass
 
     def check_cuts(self, rounds, wait_for_moment):
-        disk = LoopDisk(self, self.folder / f"disk-{self.number}")
+        # Large enough for the fastest machine: what is written takes memory, what is not does not.
+        disk = LoopDisk(self, self.folder / f"disk-{self.number}", size="600M", memory="700M")
         self.begin(data_dir=disk.path / "data")
         self.go_away()
         acknowledged = []
