@@ -55,6 +55,14 @@ bool has_encoded_option_name(std::string_view url) {
   return false;
 }
 
+// libpq reads an address in brackets up to its ']', over a '/' or '?' where we see the hosts end.
+bool has_open_bracket(std::string_view url) {
+  const size_t authority = url.find("://") + 3;
+  const size_t end = std::min(url.find_first_of("/?", authority), url.size());
+  const std::string_view hosts = url.substr(authority, end - authority);
+  return std::count(hosts.begin(), hosts.end(), '[') != std::count(hosts.begin(), hosts.end(), ']');
+}
+
 Status wrong(const std::string& what) {
   return Status::error(what + "; " + kRight);
 }
@@ -76,6 +84,10 @@ Status check_database_url(std::string_view url) {
       return Status::error(
           "the database URL's user or password has a special character in it; write @ as %40, / as "
           "%2F, ? as %3F");
+    }
+    if (has_open_bracket(url)) {
+      return Status::error(
+          "the database URL has an IPv6 address whose brackets do not match; write it as [::1]");
     }
     if (has_encoded_option_name(url)) {
       return Status::error(

@@ -295,6 +295,14 @@ TEST(DatabaseUrl, EncodedNameOfAnOptionIsRefused) {
   EXPECT_TRUE(check_database_url("postgresql://h/d%41?options=-c%20x&user=%75").ok());
 }
 
+TEST(DatabaseUrl, AddressWhoseBracketsDoNotMatchIsRefused) {
+  for (const char* url : {"postgresql://[::1:5432/db", "postgresql://h1:1,[::1l://h:[::1]:5/db",
+                          "postgresql://::1]/db"}) {
+    EXPECT_THAT(check_database_url(url).message(), HasSubstr("brackets do not match")) << url;
+  }
+  EXPECT_TRUE(check_database_url("postgresql://u:p@h1:1,[::1]:5432/db").ok());
+}
+
 TEST(DatabaseUrl, KindAndPathAreRead) {
   EXPECT_TRUE(check_database_url("sqlite:/a/b.db").ok());
   EXPECT_EQ(sqlite_path("sqlite:a/b.db"), "a/b.db");
