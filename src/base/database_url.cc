@@ -55,12 +55,37 @@ bool has_encoded_option_name(std::string_view url) {
   return false;
 }
 
-// libpq reads an address in brackets up to its ']', over a '/' or '?' where we see the hosts end.
-bool has_open_bracket(std::string_view url) {
+// What may stand in the brackets of an IPv6 address with its zone (RFC 3986 section 3.2.2, RFC
+// 6874).
+bool is_address_byte(char c) {
+  return is_scheme_byte(c) || c == ':' || c == '%' || c == '_' || c == '~';
+}
+
+// A host: an address in brackets and nothing else but its port, or a name without brackets. libpq
+// reads what begins with a bracket up to the next ']', over a '/' or '?' where we see the hosts
+// end.
+bool has_wrong_brackets(std::string_view host) {
+  if (!host.starts_with('[')) return host.find_first_of("[]") != std::string_view::npos;
+  const size_t close = host.find(']');
+  if (close == std::string_view::npos) return true;
+  const std::string_view address = host.substr(1, close - 1);
+  const std::string_view port = host.substr(close + 1);
+  return address.empty() || !std::all_of(address.begin(), address.end(), is_address_byte) ||
+         (!port.empty() && port[0] != ':') || port.find_first_of("[]") != std::string_view::npos;
+}
+
+// Requires !has_stray_at(url): the only '@' before the path ends the user and the password.
+bool has_wrong_host(std::string_view url) {
   const size_t authority = url.find("://") + 3;
-  const size_t end = std::min(url.find_first_of("/?", authority), url.size());
-  const std::string_view hosts = url.substr(authority, end - authority);
-  return std::count(hosts.begin(), hosts.end(), '[') != std::count(hosts.begin(), hosts.end(), ']');
+  std::string_view hosts =
+      url.substr(authority, std::min(url.find_first_of("/?", authority), url.size()) - authority);
+  if (const size_t at = hosts.find('@'); at != std::string_view::npos) hosts.remove_prefix(at + 1);
+  while (true) {
+    const size_t comma = hosts.find(',');
+    if (has_wrong_brackets(hosts.substr(0, comma))) return true;
+    if (comma == std::string_view::npos) return false;
+    hosts.remove_prefix(comma + 1);
+  }
 }
 
 Status wrong(const std::string& what) {
@@ -85,9 +110,11 @@ Status check_database_url(std::string_view url) {
           "the database URL's user or password has a special character in it; write @ as %40, / as "
           "%2F, ? as %3F");
     }
-    if (has_open_bracket(url)) {
+    if (has_wrong_host(url)) {
       return Status::error(
-          "the database URL has an IPv6 address whose brackets do not match; write it as [::1]");
+          "the database URL has a host with brackets that is no IPv6 address; write one as [::1], "
+          "or "
+          "[::1]:5432 with a port");
     }
     if (has_encoded_option_name(url)) {
       return Status::error(

@@ -151,21 +151,24 @@ PgParameters PgTarget::connect_parameters(const std::vector<PgHost>& resolved_ho
 }
 
 std::string PgTarget::clean_error(std::string_view text) const {
+  // Before the lines are put together: the password may have line ends in it, too.
+  std::string masked(text);
+  for (size_t at = password.empty() ? std::string::npos : masked.find(password);
+       at != std::string::npos; at = masked.find(password, at)) {
+    masked.replace(at, password.size(), "***");
+    at += 3;
+  }
   std::string clean;
-  while (!text.empty()) {
-    const size_t end = text.find('\n');
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  std::string_view rest = masked;
+  while (!rest.empty()) {
+    const size_t end = rest.find('\n');
+    std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     while (!line.empty() && (line.front() == ' ' || line.front() == '\t')) line.remove_prefix(1);
     // Where in PostgreSQL's source the error was raised: noise for our reader.
     if (line.empty() || line.starts_with("LOCATION:")) continue;
     if (!clean.empty()) clean.append("; ");
     clean.append(line);
-  }
-  if (password.empty()) return clean;
-  for (size_t at = clean.find(password); at != std::string::npos; at = clean.find(password, at)) {
-    clean.replace(at, password.size(), "***");
-    at += 3;
   }
   return clean;
 }

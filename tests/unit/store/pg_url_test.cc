@@ -102,5 +102,10 @@ TEST_F(PgUrl, CleansErrorTexts) {
   EXPECT_EQ(target.clean_error("a s3cret b s3cret\n\tc\n"), "a *** b ***; c");
 }
 
+TEST_F(PgUrl, PasswordWithLineEndsIsMaskedToo) {
+  const PgTarget target = parse("postgresql://u@h/d?password=%0a2%0a%20s3cret");
+  EXPECT_EQ(target.clean_error("FATAL: no \n2\n s3cret.\nso"), "FATAL: no ***.; so");
+}
+
 }  // namespace
 }  // namespace postback::store
