@@ -15,7 +15,9 @@ namespace {
   " last_conversion_at = greatest(s.last_conversion_at, excluded.last_conversion_at)"
 
 // Amounts and JSON travel as text and are cast: PostgreSQL's binary numeric would have to be
-// computed here, and its text form is exact as well.
+// computed here, and its text form is exact as well. Each unnest() in a select list gives its next
+// element for each row (PostgreSQL's manual, 38.5.9); in FROM, PostgreSQL would first write each
+// array into a table of its own, a fifth of the statement's time.
 #define INSERT_CONVERSIONS                                                                         \
   "INSERT INTO partner_conversions (id, partner_id, conversion_id, offer_id, offer_name,"          \
   " conversion_datetime, usd_sale_amount, usd_earning, media_id, sub_id, click_id,"                \
@@ -24,12 +26,14 @@ namespace {
   " u.usd_sale_amount::numeric, u.usd_earning::numeric, u.media_id, u.sub_id, u.click_id,"         \
   " u.processing_error, u.raw_data::json, u.request_headers::json, u.request_ip, u.received_at,"   \
   " u.received_at, u.received_at"                                                                  \
-  " FROM unnest($2::int8[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],"    \
-  " $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],"      \
-  " $15::text[], $16::timestamptz[])"                                                              \
-  " AS u(id, conversion_id, offer_id, offer_name, conversion_datetime, usd_sale_amount,"           \
-  " usd_earning, media_id, sub_id, click_id, processing_error, raw_data, request_headers,"         \
-  " request_ip, received_at)"
+  " FROM (SELECT unnest($2::int8[]) AS id, unnest($3::text[]) AS conversion_id,"                   \
+  " unnest($4::text[]) AS offer_id, unnest($5::text[]) AS offer_name,"                             \
+  " unnest($6::timestamptz[]) AS conversion_datetime, unnest($7::text[]) AS usd_sale_amount,"      \
+  " unnest($8::text[]) AS usd_earning, unnest($9::text[]) AS media_id,"                            \
+  " unnest($10::text[]) AS sub_id, unnest($11::text[]) AS click_id,"                               \
+  " unnest($12::text[]) AS processing_error, unnest($13::text[]) AS raw_data,"                     \
+  " unnest($14::text[]) AS request_headers, unnest($15::text[]) AS request_ip,"                    \
+  " unnest($16::timestamptz[]) AS received_at) AS u"
 
 constexpr PgStatement kWriter[] = {
     // All ids are believed new: no conflict clause, half again as fast. A unique violation fails
