@@ -208,6 +208,24 @@ class MovedFolder(JournalDisk, unittest.TestCase):
         self.assert_all_well(acknowledged)
 
 
+class RemovedSegments(JournalDisk, unittest.TestCase):
+    def test_nothing_is_acknowledged_in_a_segment_that_was_removed(self):
+        """Row 17, by file: somebody frees space under the running server."""
+        self.begin()
+        self.go_away()
+        for segment in self.journal.glob("*.segment"):
+            segment.unlink()
+        self.expect_refused()
+        self.assertTrue(self.degraded())
+        acknowledged = [self.until(200, "accepted"), *self.expect_accepted(5)]
+        self.server.kill()
+        self.restart()
+        self.gate.open()
+        wait_until(lambda: self.works(self.rector), 10 * SLOWNESS, "the database is back")
+        self.wait_drained()
+        self.assert_stored_once(acknowledged)
+
+
 class SlowDisk(JournalDisk, unittest.TestCase):
     """Rows 24 and 25."""
 
