@@ -101,7 +101,8 @@ class Damaged(Recovery):
             self.assertEqual(self.health(), "degraded")
             self.assertRegex(self.server.output(), rf"are lost: segment 1 offset {offsets[7]} .*"
                                                    rf"frames 8 to 8 records lost {len(lost)}\b")
-            self.assertTrue(list(self.journal.glob("*.damaged")), "nothing is kept for a person")
+            wait_until(lambda: list(self.journal.glob("*.damaged")), 10 * SLOWNESS,
+                       "the segment is kept for a person")
         return lost
 
     def test_a_bit_in_a_frames_head(self):
