@@ -540,6 +540,7 @@ void Lane::tick(uint64_t now_ns) {
     if (now_ns > flight->submitted_ns + SubmitGate::kSlotNs) give_slot_back(flight.get());
   }
   watch_budget(now_ns);
+  if (now_ns > kSpillLimitNs) spill_.give_up_before(now_ns - kSpillLimitNs);
   if (retiring_ || !replays_waiting_.empty()) mark_dirty();
 }
 

@@ -20,7 +20,7 @@ LaneHealth Lane::health() const {
 }
 
 void Lane::spill(Postback& postback) {
-  if (!spill_.add(postback)) give_up(postback);
+  if (!spill_.add(postback, environment_.loop->now_ns())) give_up(postback);
 }
 
 // Neither the database nor the journal takes it.
@@ -90,11 +90,12 @@ void Lane::watch_budget(uint64_t now_ns) {
 // Copies of what the store works on. What the database confirms later is remembered until the
 // drain has passed its record; so there is a bound.
 void Lane::spill_submitted() {
+  const uint64_t now_ns = environment_.loop->now_ns();
   for (const auto& flight : submitted_) {
     if (flight->replay != nullptr || !backlog_->can_settle(flight->row_count())) continue;
     for (auto* postbacks : {&flight->postbacks, &flight->quarantined_postbacks}) {
       for (Postback* postback : *postbacks) {
-        if (!is_spilled(*postback) && spill_.add(*postback)) ++spilled_with_store_;
+        if (!is_spilled(*postback) && spill_.add(*postback, now_ns)) ++spilled_with_store_;
       }
     }
   }

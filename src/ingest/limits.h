@@ -26,6 +26,10 @@ static_assert(kLanePostbacksMax >= 4 * kBatchRowsMax);
 // Records that go to the journal together: one frame holds several such parts.
 constexpr size_t kSpillBytesMax = 4 * 1024 * 1024;
 
+// A disk that has not answered for this long hangs: its postbacks, which were answered 503 by their
+// connections before (server/limits.h), are not held any longer.
+constexpr uint64_t kSpillLimitNs = 2'000'000'000;
+
 // Rows of one partner that were journaled because their database was late, and that the database
 // has confirmed since: they are remembered until the drain has passed their records. At the bound
 // a batch that is late is waited for, not journaled.

@@ -1,5 +1,7 @@
 #include "ingest/spill.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace postback::ingest {
@@ -12,10 +14,10 @@ Spill::~Spill() {
   CHECK(idle());
 }
 
-bool Spill::add(Postback& postback) {
+bool Spill::add(Postback& postback, uint64_t now_ns) {
   if (writer_ == nullptr) return false;
   CHECK(postback.conversion.id != 0 && postback.spill_part == nullptr);
-  if (parts_.empty()) parts_.push_back(take_part());
+  if (parts_.empty()) parts_.push_back(take_part(now_ns));
   Part* part = parts_.back().get();
   const size_t size_before = part->records.size();
   if (!part->add(postback.conversion)) return false;
@@ -23,7 +25,7 @@ bool Spill::add(Postback& postback) {
     // Too much together: the record begins the next part.
     part->records.resize(size_before);
     --part->record_count;
-    parts_.push_back(take_part());
+    parts_.push_back(take_part(now_ns));
     part = parts_.back().get();
     if (!part->add(postback.conversion)) return false;
   }
@@ -43,11 +45,11 @@ void Spill::forget(Postback& postback) {
 
 void Spill::flush() {
   size_t taken = 0;
-  while (taken < parts_.size() && in_flight_ < kPartsInFlightMax) {
+  while (taken < parts_.size() && in_flight_.size() < kPartsInFlightMax) {
     Part* part = parts_[taken++].release();  // Comes back to receive().
     part->reply_mailbox = mailbox_;
     part->reply_receiver = this;
-    ++in_flight_;
+    in_flight_.push_back(part);
     writer_->append(part);
   }
   parts_.erase(parts_.begin(), parts_.begin() + static_cast<ptrdiff_t>(taken));
@@ -55,12 +57,10 @@ void Spill::flush() {
 
 void Spill::receive(Message& message) {
   std::unique_ptr<Part> part(static_cast<Part*>(&message));
-  CHECK(in_flight_ > 0);
-  --in_flight_;
-  std::erase(part->postbacks, nullptr);
-  for (Postback* postback : part->postbacks) postback->spill_part = nullptr;
-  const bool durable = part->result == journal::AppendResult::durable;
-  client_->spilled(part->postbacks, part->forgotten, durable);
+  const auto place = std::find(in_flight_.begin(), in_flight_.end(), part.get());
+  CHECK(place != in_flight_.end());
+  in_flight_.erase(place);
+  report(part.get(), part->result == journal::AppendResult::durable);
   // A burst leaves many parts behind, and large ones: memory for the usual case is kept.
   if (free_.size() >= kFreePartsMax || part->records.capacity() > kFreePartBytesMax) return;
   part->clear();
@@ -69,10 +69,35 @@ void Spill::receive(Message& message) {
   free_.push_back(std::move(part));
 }
 
-std::unique_ptr<Spill::Part> Spill::take_part() {
-  if (free_.empty()) return std::make_unique<Part>();
-  std::unique_ptr<Part> part = std::move(free_.back());
-  free_.pop_back();
+void Spill::report(Part* part, bool durable) {
+  std::erase(part->postbacks, nullptr);
+  for (Postback* postback : part->postbacks) postback->spill_part = nullptr;
+  client_->spilled(part->postbacks, part->forgotten, durable);
+}
+
+void Spill::give_up_before(uint64_t time_ns) {
+  for (Part* part : in_flight_) {
+    if (part->begun_ns >= time_ns || part->postbacks.empty()) continue;
+    report(part, false);
+    part->postbacks.clear();
+    part->forgotten.clear();
+  }
+  while (!parts_.empty() && parts_.front()->begun_ns < time_ns) {
+    const std::unique_ptr<Part> part = std::move(parts_.front());
+    parts_.erase(parts_.begin());
+    report(part.get(), false);
+  }
+}
+
+std::unique_ptr<Spill::Part> Spill::take_part(uint64_t now_ns) {
+  std::unique_ptr<Part> part;
+  if (free_.empty()) {
+    part = std::make_unique<Part>();
+  } else {
+    part = std::move(free_.back());
+    free_.pop_back();
+  }
+  part->begun_ns = now_ns;
   return part;
 }
 

@@ -37,13 +37,16 @@ class Spill final : public MessageReceiver {
 
   bool available() const { return writer_ != nullptr; }
   // Writes the conversion down; its row id is set. The outcome follows through spilled(), never
-  // from within. False: no journal, or no record may be that large.
-  [[nodiscard]] bool add(Postback& postback);
+  // from within. False: no journal, or no record may be that large. `now_ns`: monotonic.
+  [[nodiscard]] bool add(Postback& postback, uint64_t now_ns);
   // The outcome of a postback that was added is not asked for any more: it may be destroyed.
   void forget(Postback& postback);
   // Hands the writer what it can take.
   void flush();
-  bool idle() const { return in_flight_ == 0 && parts_.empty(); }
+  // Parts that were begun before that time are reported as not durable, now, and let go of their
+  // postbacks: the disk hangs. Those that the writer has may become durable all the same.
+  void give_up_before(uint64_t time_ns);
+  bool idle() const { return in_flight_.empty() && parts_.empty(); }
 
   void receive(Message& message) override;  // The writer's answer.
 
@@ -51,9 +54,11 @@ class Spill final : public MessageReceiver {
   struct Part : journal::Append {
     std::vector<Postback*> postbacks;
     std::vector<int64_t> forgotten;
+    uint64_t begun_ns = 0;
   };
 
-  std::unique_ptr<Part> take_part();
+  std::unique_ptr<Part> take_part(uint64_t now_ns);
+  void report(Part* part, bool durable);
 
   static constexpr size_t kPartsInFlightMax = 2;
   static constexpr size_t kFreePartsMax = kPartsInFlightMax + 1;
@@ -65,7 +70,7 @@ class Spill final : public MessageReceiver {
   SpillClient* const client_;
   std::vector<std::unique_ptr<Part>> parts_;  // Not given to the writer yet, oldest first.
   std::vector<std::unique_ptr<Part>> free_;
-  size_t in_flight_ = 0;
+  std::vector<Part*> in_flight_;  // With the writer, oldest first.
 };
 
 }  // namespace postback::ingest

@@ -40,6 +40,10 @@ base::Status ActiveSegment::commit(FrameHeader header, std::string* frame) {
     poisoned_ = true;
     return disk_error("sync", path, error);
   }
+  if (!file_->has_name()) {
+    poisoned_ = true;
+    return base::Status::error(path + " was removed while in use; the next one takes over");
+  }
   previous_offset_ = offset_;
   offset_ += frame->size();
   summarize(header.lsn, std::string_view(*frame).substr(kFrameHeaderBytes, payload_bytes));

@@ -28,6 +28,8 @@ class ActiveSegment {
   // After an error the segment must be dropped: it is never synced again.
   base::Status commit(FrameHeader header, std::string* frame);
 
+  // False: its file was removed, so that no frame of it would be found.
+  bool has_name() const { return file_->has_name(); }
   bool empty() const { return summary_.first_lsn == 0; }
   // Of the frames that were committed.
   const SegmentSummary& summary() const { return summary_; }

@@ -106,6 +106,16 @@ bool Checkpoint::covers(uint64_t first_lsn, uint64_t last_lsn) const {
   });
 }
 
+uint64_t Checkpoint::lsn_end() const {
+  const auto behind = [](Position position) {
+    return position.lsn + (position.record > 0 ? 1 : 0);
+  };
+  uint64_t end = std::max(next_lsn, behind(floor));
+  for (const auto& [partner_id, position] : partners) end = std::max(end, behind(position));
+  for (const LsnRange& range : removed) end = std::max(end, range.last + 1);
+  return end;
+}
+
 std::string encode_checkpoint(const Checkpoint& checkpoint) {
   std::string out(kMagic);
   append<uint32_t>(&out, kFormatVersion);

@@ -39,6 +39,9 @@ struct Checkpoint {
     return found == partners.end() || found->second < floor ? floor : found->second;
   }
   bool drained(int32_t partner_id, Position record) const { return record < start(partner_id); }
+  // No frame at or above it is called drained, whole or in part: only such numbers may be given.
+  // Higher than next_lsn while the segment being written is drained.
+  uint64_t lsn_end() const;
   // The whole range is drained, or its segment was deleted after being drained.
   bool covers(uint64_t first_lsn, uint64_t last_lsn) const;
 

@@ -50,6 +50,10 @@ class RealFile final : public File {
     struct stat status {};
     return ::fstat(fd_, &status) == 0 ? status.st_size : -errno;
   }
+  bool has_name() override {
+    struct stat status {};
+    return ::fstat(fd_, &status) == 0 && status.st_nlink > 0;
+  }
 
  private:
   const int fd_;

@@ -28,6 +28,8 @@ class File {
   virtual int fdatasync() = 0;
   virtual int truncate(uint64_t size) = 0;
   virtual int64_t size() = 0;
+  // False: it was removed while open, and what is written to it is gone when it is closed.
+  virtual bool has_name() = 0;
 };
 
 // An exclusive lock, given back by the destructor.

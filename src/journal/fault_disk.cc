@@ -116,6 +116,7 @@ class FaultFile final : public File {
     const int error = disk_->begin_read();
     return error != 0 ? error : below_->size();
   }
+  bool has_name() override { return below_->has_name(); }
 
  private:
   FaultDisk* const disk_;

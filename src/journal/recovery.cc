@@ -197,7 +197,7 @@ Result<Recovered> survey(Disk* disk, const std::string& folder) {
   options.checkpoint_known = out.checkpoint.state == CheckpointState::read;
   const Status read = Surveyor(&out, std::move(options)).run();
   if (!read.ok()) return read;
-  out.next_lsn = std::max(out.next_lsn, out.checkpoint.checkpoint.next_lsn);
+  out.next_lsn = std::max(out.next_lsn, out.checkpoint.checkpoint.lsn_end());
   out.next_segment = std::max(out.next_segment, out.checkpoint.checkpoint.next_segment);
   Checkpoint& known = out.checkpoint.checkpoint;
   if (out.checkpoint.state != CheckpointState::read) {

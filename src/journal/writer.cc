@@ -248,7 +248,7 @@ bool Writer::space_left(std::string* why) {
 // Makes sure that active_ takes a frame of this size. When no new segment can be had, the current
 // one is kept: what still fits is still taken.
 bool Writer::have_room(size_t payload_bytes) {
-  if (active_ == nullptr || !active_->fits(payload_bytes)) {
+  while (active_ == nullptr || !active_->fits(payload_bytes)) {
     while (spare_ == nullptr && spare_wanted()) make_spare();
     if (spare_ == nullptr) {
       set_state(WriterState::refusing, spare_error_);
@@ -364,6 +364,10 @@ void Writer::start_spare() {
 }
 
 void Writer::use_spare() {
+  if (!spare_->has_name()) {
+    spare_.reset();  // Removed by somebody, it would take no frame: another one is made.
+    return;
+  }
   seal_active();
   active_ = std::move(spare_);
   if (state_ == WriterState::preparing) set_state(WriterState::ready, "");

@@ -1,6 +1,7 @@
 // Host names to addresses, off the cores: getaddrinfo blocks for as long as its name servers
-// please, so one thread of the process does it. Only names come here; addresses and socket paths
-// are used as they are. A hung name server delays those that wait for a name, and nobody else.
+// please, so threads of its own do it, one per name at a time. Only names come here; addresses and
+// socket paths are used as they are. A name whose server hangs delays those that wait for it, and
+// nobody else, unless kLookupsMax names hang at once.
 #pragma once
 
 #include <atomic>
@@ -31,6 +32,7 @@ struct Resolve : Message {
   // Who decides first: the asker that gives up, or the resolver that is about to answer.
   enum class Fate : int { asked, abandoned, answered };
   std::atomic<Fate> fate_{Fate::asked};
+  bool looked_up_ = false;  // The resolver's own.
 };
 
 class Resolver {
@@ -50,6 +52,7 @@ class Resolver {
   [[nodiscard]] static bool abandon(Resolve* question);
 
   static constexpr int kQuestionsMax = 256;
+  static constexpr size_t kLookupsMax = 16;
 
  private:
   class Worker;

@@ -14,7 +14,7 @@ import unittest
 
 from databases import SqliteDatabase
 from harness import REPOSITORY, SANITIZED, SLOWNESS, Decimal, Server, wait_until
-from journal_suite import MAKER
+from journal_suite import MAKER, JournalSuite
 from load import expected_sums
 from metrics import waiting
 from mounts import MemoryDisk
@@ -101,7 +101,8 @@ class Damaged(Recovery):
             self.assertEqual(self.health(), "degraded")
             self.assertRegex(self.server.output(), rf"are lost: segment 1 offset {offsets[7]} .*"
                                                    rf"frames 8 to 8 records lost {len(lost)}\b")
-            self.assertTrue(list(self.journal.glob("*.damaged")), "nothing is kept for a person")
+            wait_until(lambda: list(self.journal.glob("*.damaged")), 10 * SLOWNESS,
+                       "the segment is kept for a person")
         return lost
 
     def test_a_bit_in_a_frames_head(self):
@@ -211,6 +212,24 @@ class Checkpoints(Recovery):
         self.assertLess(len(stored), 12000)
         self.assertEqual(self.health(), "degraded")
         self.assertRegex(self.server.output(), rf"records lost {12000 - len(stored)}\b")
+
+
+class SegmentsLostWhenDrained(JournalSuite, unittest.TestCase):
+    """Row 22: the checkpoint is ahead of the frames that are left."""
+
+    def test_what_is_accepted_afterwards_is_stored(self):
+        self.begin()
+        acknowledged = [self.go_away(), *self.expect_accepted(20)]
+        self.gate.open()
+        wait_until(lambda: self.works(self.rector), 10 * SLOWNESS, "the database is back")
+        self.wait_drained()
+        wait_until(lambda: (self.journal / "checkpoint").exists(), 10 * SLOWNESS, "a checkpoint")
+        self.assertEqual(self.server.stop()[0], 0)
+        for segment in self.journal.glob("*.segment"):
+            segment.unlink()
+        self.restart()
+        acknowledged += [self.go_away(), *self.expect_accepted(5)]
+        self.assert_all_well(acknowledged)
 
 
 class Found(Recovery):

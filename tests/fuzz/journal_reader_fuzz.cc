@@ -24,6 +24,7 @@ class OneFile final : public File {
   int fdatasync() override { return -EIO; }
   int truncate(uint64_t) override { return -EIO; }
   int64_t size() override { return static_cast<int64_t>(bytes_->size()); }
+  bool has_name() override { return true; }
 
  private:
   const std::string* const bytes_;

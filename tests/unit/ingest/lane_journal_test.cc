@@ -267,6 +267,31 @@ TEST_F(LaneJournalTest, AJournalThatFailsCostsA503AndNothingElse) {
   FAIL() << "no frame failed";
 }
 
+TEST_F(LaneJournalTest, APostbackIsNotBoundToADiskThatHangs) {
+  open_writer({.sync_delay_ms = 100});
+  set_state(StoreState::down);
+  Postback& first = add("id");
+  turn();
+  pass(kSpillLimitNs / 2);
+  Postback& behind = add("behind");
+  turn();
+  pass(kSpillLimitNs / 2 + 1);
+  EXPECT_EQ(first.outcome, Outcome::unavailable);
+  EXPECT_EQ(behind.outcome, Outcome::pending) << "it came just now";
+  pass(kSpillLimitNs);
+  EXPECT_EQ(behind.outcome, Outcome::unavailable);
+  EXPECT_TRUE(lane_->idle());
+  set_state(StoreState::up);
+  Postback& again = add("id");
+  turn();
+  finish_batch(BatchResult::committed);
+  EXPECT_EQ(again.outcome, Outcome::success);
+  // The record may have become durable after all: the drain is to look, and nothing is owed.
+  wait_until([this] { return backlog().additions() > 0; });
+  EXPECT_EQ(backlog().waiting(), 0u);
+  EXPECT_FALSE(backlog().is_away());
+}
+
 TEST_F(LaneJournalTest, ReplayedRowsAreStoredAndTheirFatesCounted) {
   ReplayBatch& batch = replay({"b", "a", "b"});
   ASSERT_EQ(store_->submitted.size(), 1u);

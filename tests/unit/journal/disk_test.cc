@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "journal_fixture.h"
 
@@ -42,6 +43,7 @@ class RealJournal : public testing::Test {
     EXPECT_TRUE(writer.ok()) << writer.status().message();
     return writer.take();
   }
+  size_t segment_count() const { return list_segments(&real_disk(), folder_).take().size(); }
   std::vector<int64_t> ids() const { return read_everything(&real_disk(), nullptr, folder_).ids; }
 
   fs::path top_;
@@ -87,6 +89,19 @@ TEST_F(RealJournal, AFolderThatWasMovedAwayIsNoticed) {
   fs::create_directory(folder_);
   std::ofstream(folder_ + "/LOCK").put('x');
   EXPECT_NE(client.append(3), AppendResult::durable);
+}
+
+TEST_F(RealJournal, NothingIsAcknowledgedInASegmentThatWasRemoved) {
+  auto writer = open();
+  Client client(writer.get());
+  ASSERT_EQ(client.append(1), AppendResult::durable);
+  while (segment_count() < 2) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    if (entry.path().extension() == ".segment") fs::remove(entry.path());
+  }
+  EXPECT_NE(client.append(2), AppendResult::durable);
+  EXPECT_EQ(client.append(3), AppendResult::durable) << "in a new one: the spare is gone, too";
+  EXPECT_TRUE(read_everything(&real_disk(), nullptr, folder_).has(3));
 }
 
 TEST_F(RealJournal, AFileThatIsInItsWayIsAnErrorThatNamesIt) {

@@ -74,6 +74,12 @@ class FakeFile final : public File {
     return static_cast<int64_t>(node_->content.size());
   }
 
+  bool has_name() override {
+    const std::lock_guard lock(disk_->mutex_);
+    return std::any_of(disk_->names_.begin(), disk_->names_.end(),
+                       [this](const auto& name) { return name.second == node_; });
+  }
+
  private:
   FakeDisk* const disk_;
   const std::shared_ptr<FakeDisk::Node> node_;

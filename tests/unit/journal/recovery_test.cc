@@ -117,6 +117,25 @@ TEST_F(RecoveryTest, AFileCutAnywhereLosesOnlyWhatWasCut) {
   }
 }
 
+// The checkpoint may be ahead of the frames that are left. Were their numbers given again, what is
+// written under them would pass for drained.
+TEST_F(RecoveryTest, NumbersThatTheCheckpointCallsDrainedAreNotGivenAgain) {
+  write(End::killed);
+  base::Result<Recovered> drained = survey(&disk_, kFolder);
+  ASSERT_TRUE(drained.ok());
+  Checkpoint checkpoint = drained.value().checkpoint.checkpoint;
+  checkpoint.next_lsn = 1;
+  checkpoint.partners[1] = {4, 1};
+  checkpoint.partners[2] = {3, 0};
+  ASSERT_TRUE(commit_checkpoint(&disk_, kFolder, &checkpoint, {}).ok());
+  set_bytes(whole_.substr(0, frame(2)));  // Frames 2 to 4 did not survive.
+  append_in_new_process(50);
+  const Recovered recovered = recover_now();
+  const Everything all = read_everything(&disk_, &recovered.checkpoint.checkpoint);
+  EXPECT_TRUE(all.has(50));
+  EXPECT_EQ(recovered.undrained_records, 1u);
+}
+
 TEST_F(RecoveryTest, ACutInFrontOfTheClosingFrameIsNoticedByTheNextSegment) {
   write(End::closed);
   append_in_new_process(50);
