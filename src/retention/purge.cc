@@ -16,6 +16,12 @@ using ingest::RowIds;
 using partner::SqlClient;
 using partner::SqlResult;
 
+namespace {
+
+constexpr int64_t kLateIds = RowIds::kIdsPerUs * kLateUs;
+
+}  // namespace
+
 PurgeBounds::PurgeBounds(const Partner& partner, int64_t now_us) : now(time_text(now_us)) {
   const int64_t purge_us = now_us - partner.data_retention_days * kDayUs;
   const int64_t forget_us = std::min(purge_us, now_us - partner.dedupe_retention_days * kDayUs);
@@ -71,7 +77,7 @@ Result<PurgeOutcome> Purge::run(bool only_if_due) {
       return PurgeOutcome::not_due;
   }
   floor_id_ = lease_.floor_id();
-  Status status = run_phases();
+  Status status = run_phases(only_if_due ? std::max<int64_t>(0, floor_id_ - kLateIds) : 0);
   if (status.ok() && !stopped_) {
     status = lease_.finish(floor_id_);
     if (status.ok()) return PurgeOutcome::complete;
@@ -81,9 +87,7 @@ Result<PurgeOutcome> Purge::run(bool only_if_due) {
   return PurgeOutcome::stopped;
 }
 
-Status Purge::run_phases() {
-  constexpr int64_t kLateIds = RowIds::kIdsPerUs * kLateUs;
-  const int64_t from_id = std::max<int64_t>(0, lease_.floor_id() - kLateIds);
+Status Purge::run_phases(int64_t from_id) {
   Status status = walk(PurgeRows::Table::conversions, from_id, bounds_.purge_below_id,
                        bounds_.purge_before, [this](const auto& rows) { return slim(rows); });
   if (status.ok() && !stopped_ && !floor_stays_) {

@@ -59,14 +59,15 @@ class Purge {
   Purge(const Partner& partner, partner::SqlClient* client, int64_t holder,
         const base::Clock* clock, Pause pause);
 
-  // On an error, too, the counts tell what was done.
+  // `only_if_due`: the daily one, which begins a little below the floor; otherwise it looks at all
+  // ids, as the preview does. On an error, too, the counts tell what was done.
   base::Result<PurgeOutcome> run(bool only_if_due);
   const PurgeCounts& counts() const { return counts_; }
 
  private:
   using Handle = std::function<base::Status(const std::vector<FoundRow>& rows)>;
 
-  base::Status run_phases();
+  base::Status run_phases(int64_t from_id);
   base::Status walk(PurgeRows::Table table, int64_t from_id, int64_t end_id,
                     const std::string& before, const Handle& handle);
   base::Status slim(const std::vector<FoundRow>& rows);

@@ -68,9 +68,9 @@ SqliteResult open_in_transaction(SqliteConnection* connection) {
   if (result != SqliteResult::ok) return result;
   if (version > kSchemaVersion || version < 0) {
     return connection->fail(SqliteResult::schema,
-                            "the SQLite database has schema version " + std::to_string(version) +
-                                ", this program knows versions up to " +
-                                std::to_string(kSchemaVersion) + "; run a newer postbackd");
+                            "the database has schema version " + std::to_string(version) +
+                                ", this program knows up to " + std::to_string(kSchemaVersion) +
+                                ": run the newer postbackd");
   }
   if (version < kSchemaVersion) result = migrate(connection, version);
   if (result != SqliteResult::ok) return result;

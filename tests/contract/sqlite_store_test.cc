@@ -257,6 +257,31 @@ TEST_F(SqliteStoreTest, TheLockIsNotInheritedByOtherPrograms) {
   EXPECT_EQ(found, 1);
 }
 
+TEST_F(SqliteStoreTest, ANewerSchemaIsRefusedInTheWordsOfTheDocuments) {
+  TestStore& before = make_store();
+  TestBatch row;
+  row.add("row");
+  ASSERT_EQ(before.commit(row), BatchResult::committed) << row.error;
+  before.close();
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(path().c_str(), &other), SQLITE_OK);
+  EXPECT_EQ(
+      sqlite3_exec(other, "UPDATE postback_schema SET version = 99", nullptr, nullptr, nullptr),
+      SQLITE_OK);
+  ASSERT_EQ(sqlite3_close(other), SQLITE_OK);
+
+  TestStore& store = make_store();
+  TestBatch batch;
+  batch.add("x");
+  EXPECT_EQ(store.commit(batch), BatchResult::schema);
+  EXPECT_NE(batch.error.find("the database has schema version 99, this program knows up to 2"),
+            std::string::npos)
+      << batch.error;
+  EXPECT_EQ(store->status().state, StoreState::schema_wrong);
+  store.close();
+  EXPECT_EQ(sqlite_query(path(), "SELECT count(*) FROM partner_conversions")[0][0], "1");
+}
+
 TEST_F(SqliteStoreTest, AFileThatIsNoDatabaseIsLeftAsItIs) {
   const std::string text =
       "This is not a database, but somebody's only copy of something.\n" + std::string(8000, '#');

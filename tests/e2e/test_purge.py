@@ -227,6 +227,22 @@ class Purge(Suite):
         before = self.purged()
         self.assertEqual(self.purge()["conversions"], 600 - before)
 
+    def test_what_came_late_from_a_journal_is_purged_by_hand_as_the_dry_run_says(self):
+        self.send("floor", "late")
+        self.server.stop()
+        self.age(31, "conversion_id = 'floor'")
+        self.leave_to_the_operator()
+        self.server.start()
+        self.assertEqual(self.purge()["conversions"], 1)
+        self.server.stop()  # As if a disabled partner's journal were drained after two months.
+        self.age(60, "conversion_id = 'late'")
+        self.server.start()
+        self.assertEqual(self.purge("--dry-run")["conversions"], 1)
+        self.assertEqual(self.purge()["conversions"], 1)
+        self.assertIsNone(self.conversion("late", self.name)["raw_data"])
+        self.assertEqual(self.purge("--dry-run")["conversions"], 0)
+        self.assertEqual(self.send("late", "floor"), ["duplicate", "duplicate"])
+
     def purged(self):
         return self.database(self.name).rows(
             "SELECT count(*) AS n FROM partner_conversions WHERE purged_at IS NOT NULL")[0]["n"]
