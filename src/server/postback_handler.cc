@@ -31,6 +31,7 @@ void PostbackHandler::handle(const ExchangeId& id, const http::Request& request,
   raw.content_type = request.content_type;
   raw.body = request.body;
   raw.headers = request.headers;
+  raw.header_section = request.header_section;
   raw.request_ip = peer_ip;
   raw.received_at_us = environment_.clock->wall_us();
   reader_.read(*partner.mapping, raw, &postback->conversion);
