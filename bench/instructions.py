@@ -25,7 +25,7 @@ import beds
 import clients
 import support
 
-CONNECTIONS = 64
+CONNECTIONS = 256
 
 
 class CountedBed(beds.ServerBed):

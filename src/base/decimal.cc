@@ -1,6 +1,8 @@
 #include "postback/decimal.h"
 
+#include <array>
 #include <charconv>
+#include <cstring>
 #include <limits>
 
 #include "base/check.h"
@@ -35,9 +37,26 @@ uint64_t power_of_ten(int exponent) {
   return kPowers[exponent];
 }
 
+// Both digits of every number below 100.
+constexpr std::array<char, 200> kDigitPairs = [] {
+  std::array<char, 200> pairs{};
+  for (size_t i = 0; i < 100; ++i) {
+    pairs[2 * i] = static_cast<char>('0' + i / 10);
+    pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
+  }
+  return pairs;
+}();
+
+char* put_pair(char* to, uint64_t below_100) {
+  std::memcpy(to, kDigitPairs.data() + 2 * below_100, 2);
+  return to + 2;
+}
+
 // The last `count` digits, leading zeros too.
 char* put_digits(char* to, uint64_t value, int count) {
-  for (char* at = to + count; at != to; value /= 10) *--at = static_cast<char>('0' + value % 10);
+  char* at = to + count;
+  for (; at - to >= 2; value /= 100) put_pair(at -= 2, value % 100);
+  if (at != to) *to = static_cast<char>('0' + value % 10);
   return to + count;
 }
 
@@ -49,6 +68,18 @@ char* put_number(char* to, unsigned __int128 value) {
   }
   to = put_number(to, value / kPower);
   return put_digits(to, static_cast<uint64_t>(value % kPower), kDigits);
+}
+
+// The same for a number of four digits at most, as the integers of nearly all amounts are.
+char* put_short_number(char* to, uint64_t value) {
+  if (value >= 1000) return put_pair(put_pair(to, value / 100), value % 100);
+  if (value >= 100) {
+    *to++ = static_cast<char>('0' + value / 100);
+    return put_pair(to, value % 100);
+  }
+  if (value >= 10) return put_pair(to, value);
+  *to = static_cast<char>('0' + value);
+  return to + 1;
 }
 
 // Sums beyond the documented bound stop at the limit instead of wrapping around: a total that is
@@ -114,8 +145,9 @@ char* Decimal::write_to(char* to) const {
   if (magnitude <= UINT64_MAX) {
     // Division of 64 bits is many times cheaper than of 128, and enough for all but large sums.
     const auto small = static_cast<uint64_t>(magnitude);
-    to = put_number(to, small / one);
-    fraction = small % one;
+    const uint64_t integer = small / one;
+    to = integer < 10'000 ? put_short_number(to, integer) : put_number(to, integer);
+    fraction = small - integer * one;
   } else {
     to = put_number(to, magnitude / one);
     fraction = static_cast<uint64_t>(magnitude % one);
