@@ -18,21 +18,21 @@ constexpr bool is_digit(char c) {
 }
 
 // 10^exponent, for the exponents that a scale can have.
-uint64_t power_of_ten(int exponent) {
+inline uint64_t power_of_ten(int exponent) {
   static_assert(Decimal::kScaleMax == 12);
-  constexpr uint64_t kPowers[] = {1,
-                                  10,
-                                  100,
-                                  1'000,
-                                  10'000,
-                                  100'000,
-                                  1'000'000,
-                                  10'000'000,
-                                  100'000'000,
-                                  1'000'000'000,
-                                  10'000'000'000,
-                                  100'000'000'000,
-                                  1'000'000'000'000};
+  static constexpr uint64_t kPowers[] = {1,
+                                         10,
+                                         100,
+                                         1'000,
+                                         10'000,
+                                         100'000,
+                                         1'000'000,
+                                         10'000'000,
+                                         100'000'000,
+                                         1'000'000'000,
+                                         10'000'000'000,
+                                         100'000'000'000,
+                                         1'000'000'000'000};
   CHECK(exponent >= 0 && exponent <= Decimal::kScaleMax);
   return kPowers[exponent];
 }

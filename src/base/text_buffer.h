@@ -17,18 +17,7 @@
 
 namespace postback::base {
 
-// Writes `text` at `to`, which has room for it; returns the end of what was written. So do all
-// functions named put_….
-inline char* put(char* to, std::string_view text) {
-  if (!text.empty()) std::memcpy(to, text.data(), text.size());  // An empty view may be null.
-  return to + text.size();
-}
-inline char* put(char* to, char c) {
-  *to = c;
-  return to + 1;
-}
-
-// The same for text that is mostly short: copied as two words that overlap, without a call.
+// Copies text that is mostly short: as two words that overlap, without a call.
 inline char* put_short(char* to, std::string_view text) {
   const char* const from = text.data();
   const size_t size = text.size();
@@ -54,6 +43,18 @@ inline char* put_short(char* to, std::string_view text) {
     to[size - 1] = from[size - 1];
   }
   return to + size;
+}
+
+// Writes `text` at `to`, which has room for it; returns the end of what was written. So do all
+// functions named put_….
+inline char* put(char* to, std::string_view text) {
+  if (!__builtin_constant_p(text.size())) return put_short(to, text);
+  if (!text.empty()) std::memcpy(to, text.data(), text.size());  // A literal: no call either.
+  return to + text.size();
+}
+inline char* put(char* to, char c) {
+  *to = c;
+  return to + 1;
 }
 
 // Appends what `write` puts at the place it is given, which has room for `bytes_max` bytes; it
