@@ -1,14 +1,15 @@
 #include "postback/decimal.h"
 
-#include <array>
 #include <charconv>
-#include <cstring>
 #include <limits>
 
 #include "base/check.h"
+#include "base/digits.h"
 
 namespace postback {
 namespace {
+
+using base::put_digit_pair;
 
 // Room for sums: the greatest amount has 30 digits of units, and 2^127 has 39.
 constexpr __int128 kUnitsMax = std::numeric_limits<__int128>::max();
@@ -37,25 +38,10 @@ inline uint64_t power_of_ten(int exponent) {
   return kPowers[exponent];
 }
 
-// Both digits of every number below 100.
-constexpr std::array<char, 200> kDigitPairs = [] {
-  std::array<char, 200> pairs{};
-  for (size_t i = 0; i < 100; ++i) {
-    pairs[2 * i] = static_cast<char>('0' + i / 10);
-    pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
-  }
-  return pairs;
-}();
-
-char* put_pair(char* to, uint64_t below_100) {
-  std::memcpy(to, kDigitPairs.data() + 2 * below_100, 2);
-  return to + 2;
-}
-
 // The last `count` digits, leading zeros too.
 char* put_digits(char* to, uint64_t value, int count) {
   char* at = to + count;
-  for (; at - to >= 2; value /= 100) put_pair(at -= 2, value % 100);
+  for (; at - to >= 2; value /= 100) put_digit_pair(at -= 2, value % 100);
   if (at != to) *to = static_cast<char>('0' + value % 10);
   return to + count;
 }
@@ -72,12 +58,12 @@ char* put_number(char* to, unsigned __int128 value) {
 
 // The same for a number of four digits at most, as the integers of nearly all amounts are.
 char* put_short_number(char* to, uint64_t value) {
-  if (value >= 1000) return put_pair(put_pair(to, value / 100), value % 100);
+  if (value >= 1000) return put_digit_pair(put_digit_pair(to, value / 100), value % 100);
   if (value >= 100) {
     *to++ = static_cast<char>('0' + value / 100);
-    return put_pair(to, value % 100);
+    return put_digit_pair(to, value % 100);
   }
-  if (value >= 10) return put_pair(to, value);
+  if (value >= 10) return put_digit_pair(to, value);
   *to = static_cast<char>('0' + value);
   return to + 1;
 }
