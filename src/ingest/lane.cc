@@ -2,7 +2,6 @@
 
 #include <absl/hash/hash.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -244,10 +243,7 @@ void Lane::submit(std::unique_ptr<Flight> flight) {
     ++filings_started_;
   }
   // Sorted keys: two servers on one database lock them in the same order and cannot deadlock.
-  std::sort(
-      flight->postbacks.begin(), flight->postbacks.end(), [](const Postback* a, const Postback* b) {
-        return a->conversion.text(Field::conversion_id) < b->conversion.text(Field::conversion_id);
-      });
+  id_order_.sort(&flight->postbacks);
   flight->conversions.clear();
   for (Postback* postback : flight->postbacks) {
     postback->with_store = true;

@@ -25,6 +25,7 @@
 #include "base/time.h"
 #include "ingest/backlog.h"
 #include "ingest/dedupe_set.h"
+#include "ingest/id_order.h"
 #include "ingest/postback.h"
 #include "ingest/replay.h"
 #include "ingest/row_id.h"
@@ -239,6 +240,7 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   bool store_closed_ = false;
 
   absl::flat_hash_map<InFlightId, Postback*, InFlightHash> in_flight_;  // First copies.
+  IdOrder id_order_;                                                    // Scratch of submit().
   std::unique_ptr<Flight> open_;
   std::deque<std::unique_ptr<Flight>> waiting_;  // Full, or parts of refused batches; before open_.
   std::deque<std::unique_ptr<Flight>> submitted_;  // With the store, oldest first.
