@@ -7,10 +7,13 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <memory>
 #include <optional>
-#include <string>
 #include <string_view>
+#include <utility>
 
 #include "postback/decimal.h"
 #include "postback/reason.h"
@@ -60,8 +63,7 @@ class Conversion {
   // Forgets everything. Keeps the buffer, unless one large postback made it huge.
   void clear() {
     present_ = 0;
-    if (bytes_.capacity() > kBufferBytesKept) std::string().swap(bytes_);
-    bytes_.clear();
+    bytes_.clear(kBufferBytesKept);
     id = 0;
     partner_id = 0;
     received_at_us = 0;
@@ -81,6 +83,54 @@ class Conversion {
 
  private:
   static constexpr size_t kBufferBytesKept = 16 * 1024;
+  // What of std::string is needed here, inlined: a postback sets some ten fields.
+  class Bytes {
+   public:
+    Bytes() = default;
+    Bytes(const Bytes& other) { append({other.data(), other.size_}); }
+    Bytes& operator=(const Bytes& other) {
+      if (this != &other) *this = Bytes(other);
+      return *this;
+    }
+    Bytes(Bytes&& other) noexcept
+        : memory_(std::move(other.memory_)),
+          size_(std::exchange(other.size_, 0)),
+          capacity_(std::exchange(other.capacity_, 0)) {}
+    Bytes& operator=(Bytes&& other) noexcept {
+      memory_ = std::move(other.memory_);
+      size_ = std::exchange(other.size_, 0);
+      capacity_ = std::exchange(other.capacity_, 0);
+      return *this;
+    }
+    const char* data() const { return memory_.get(); }
+    size_t size() const { return size_; }
+    // `text` may lie in here.
+    void append(std::string_view text) {
+      std::unique_ptr<char[]> old;
+      if (capacity_ - size_ < text.size()) old = grow(text.size());
+      if (!text.empty()) std::memcpy(memory_.get() + size_, text.data(), text.size());
+      size_ += text.size();
+    }
+    // Keeps the memory, if it is no more than that.
+    void clear(size_t bytes_kept) {
+      size_ = 0;
+      if (capacity_ > bytes_kept) *this = Bytes();
+    }
+
+   private:
+    // Makes room for so many bytes; returns the memory before.
+    [[gnu::noinline]] std::unique_ptr<char[]> grow(size_t bytes) {
+      capacity_ = 2 * (size_ + bytes);
+      auto larger = std::make_unique_for_overwrite<char[]>(capacity_);
+      if (size_ > 0) std::memcpy(larger.get(), memory_.get(), size_);
+      memory_.swap(larger);
+      return larger;
+    }
+
+    std::unique_ptr<char[]> memory_;
+    size_t size_ = 0;
+    size_t capacity_ = 0;
+  };
   struct Span {
     uint32_t offset = 0;
     uint32_t size = 0;
@@ -90,7 +140,7 @@ class Conversion {
 
   uint32_t present_ = 0;  // A bit per field; only the spans of these mean anything.
   std::array<Span, static_cast<size_t>(Field::kCount)> spans_{};
-  std::string bytes_;
+  Bytes bytes_;
 };
 
 }  // namespace postback

@@ -4,9 +4,12 @@
 #include <limits>
 
 #include "base/check.h"
+#include "base/digits.h"
 
 namespace postback {
 namespace {
+
+using base::put_digit_pair;
 
 // Room for sums: the greatest amount has 30 digits of units, and 2^127 has 39.
 constexpr __int128 kUnitsMax = std::numeric_limits<__int128>::max();
@@ -16,28 +19,30 @@ constexpr bool is_digit(char c) {
 }
 
 // 10^exponent, for the exponents that a scale can have.
-uint64_t power_of_ten(int exponent) {
+inline uint64_t power_of_ten(int exponent) {
   static_assert(Decimal::kScaleMax == 12);
-  constexpr uint64_t kPowers[] = {1,
-                                  10,
-                                  100,
-                                  1'000,
-                                  10'000,
-                                  100'000,
-                                  1'000'000,
-                                  10'000'000,
-                                  100'000'000,
-                                  1'000'000'000,
-                                  10'000'000'000,
-                                  100'000'000'000,
-                                  1'000'000'000'000};
+  static constexpr uint64_t kPowers[] = {1,
+                                         10,
+                                         100,
+                                         1'000,
+                                         10'000,
+                                         100'000,
+                                         1'000'000,
+                                         10'000'000,
+                                         100'000'000,
+                                         1'000'000'000,
+                                         10'000'000'000,
+                                         100'000'000'000,
+                                         1'000'000'000'000};
   CHECK(exponent >= 0 && exponent <= Decimal::kScaleMax);
   return kPowers[exponent];
 }
 
 // The last `count` digits, leading zeros too.
 char* put_digits(char* to, uint64_t value, int count) {
-  for (char* at = to + count; at != to; value /= 10) *--at = static_cast<char>('0' + value % 10);
+  char* at = to + count;
+  for (; at - to >= 2; value /= 100) put_digit_pair(at -= 2, value % 100);
+  if (at != to) *to = static_cast<char>('0' + value % 10);
   return to + count;
 }
 
@@ -49,6 +54,18 @@ char* put_number(char* to, unsigned __int128 value) {
   }
   to = put_number(to, value / kPower);
   return put_digits(to, static_cast<uint64_t>(value % kPower), kDigits);
+}
+
+// The same for a number of four digits at most, as the integers of nearly all amounts are.
+char* put_short_number(char* to, uint64_t value) {
+  if (value >= 1000) return put_digit_pair(put_digit_pair(to, value / 100), value % 100);
+  if (value >= 100) {
+    *to++ = static_cast<char>('0' + value / 100);
+    return put_digit_pair(to, value % 100);
+  }
+  if (value >= 10) return put_digit_pair(to, value);
+  *to = static_cast<char>('0' + value);
+  return to + 1;
 }
 
 // Sums beyond the documented bound stop at the limit instead of wrapping around: a total that is
@@ -114,8 +131,9 @@ char* Decimal::write_to(char* to) const {
   if (magnitude <= UINT64_MAX) {
     // Division of 64 bits is many times cheaper than of 128, and enough for all but large sums.
     const auto small = static_cast<uint64_t>(magnitude);
-    to = put_number(to, small / one);
-    fraction = small % one;
+    const uint64_t integer = small / one;
+    to = integer < 10'000 ? put_short_number(to, integer) : put_number(to, integer);
+    fraction = small - integer * one;
   } else {
     to = put_number(to, magnitude / one);
     fraction = static_cast<uint64_t>(magnitude % one);

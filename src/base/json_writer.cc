@@ -1,9 +1,9 @@
 #include "base/json_writer.h"
 
 #include <array>
-#include <charconv>
 #include <cstring>
 
+#include "base/digits.h"
 #include "base/utf8.h"
 
 namespace postback::base {
@@ -132,8 +132,22 @@ void append_json_string(std::string* out, std::string_view text) {
   append_with(out, bytes_max, [text](char* to) { return put_json_string(to, text); });
 }
 
+// Pairs of digits from the end, and then one copy.
 char* put_integer(char* to, int64_t value) {
-  return std::to_chars(to, to + kIntegerBytesMax, value).ptr;
+  char digits[kIntegerBytesMax];
+  char* at = digits + sizeof digits;
+  auto rest = static_cast<uint64_t>(value);
+  if (value < 0) {
+    *to++ = '-';
+    rest = 0 - rest;
+  }
+  for (; rest >= 100; rest /= 100) put_digit_pair(at -= 2, rest % 100);
+  if (rest >= 10) {
+    put_digit_pair(at -= 2, rest);
+  } else {
+    *--at = static_cast<char>('0' + rest);
+  }
+  return put(to, {at, static_cast<size_t>(digits + sizeof digits - at)});
 }
 
 void append_integer(std::string* out, int64_t value) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -16,10 +17,39 @@
 
 namespace postback::base {
 
+// Copies text that is mostly short: as two words that overlap, without a call.
+inline char* put_short(char* to, std::string_view text) {
+  const char* const from = text.data();
+  const size_t size = text.size();
+  const auto copy_ends = [&](auto word) {
+    auto last = word;
+    std::memcpy(&word, from, sizeof word);
+    std::memcpy(&last, from + size - sizeof last, sizeof last);
+    std::memcpy(to, &word, sizeof word);
+    std::memcpy(to + size - sizeof last, &last, sizeof last);
+  };
+  using Words = uint64_t __attribute__((vector_size(16)));
+  if (size > 2 * sizeof(Words)) {
+    std::memcpy(to, from, size);
+  } else if (size >= sizeof(Words)) {
+    copy_ends(Words{});
+  } else if (size >= sizeof(uint64_t)) {
+    copy_ends(uint64_t{});
+  } else if (size >= sizeof(uint32_t)) {
+    copy_ends(uint32_t{});
+  } else if (size > 0) {
+    to[0] = from[0];
+    to[size / 2] = from[size / 2];
+    to[size - 1] = from[size - 1];
+  }
+  return to + size;
+}
+
 // Writes `text` at `to`, which has room for it; returns the end of what was written. So do all
 // functions named put_….
 inline char* put(char* to, std::string_view text) {
-  if (!text.empty()) std::memcpy(to, text.data(), text.size());  // An empty view may be null.
+  if (!__builtin_constant_p(text.size())) return put_short(to, text);
+  if (!text.empty()) std::memcpy(to, text.data(), text.size());  // A literal: no call either.
   return to + text.size();
 }
 inline char* put(char* to, char c) {

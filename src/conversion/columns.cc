@@ -1,7 +1,9 @@
 #include "conversion/columns.h"
 
+#include <algorithm>
 #include <optional>
 
+#include "base/byte_window.h"
 #include "base/utf8.h"
 #include "conversion/ascii.h"
 #include "conversion/date_time.h"
@@ -30,10 +32,18 @@ const Item* chosen(const ParameterTable& table, Column column) {
 }
 
 bool has_control_byte(std::string_view text) {
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return true;
+  using base::ByteWindow;
+  for (size_t start = 0; start < text.size(); start += ByteWindow::kBytes) {
+    const size_t size = std::min(ByteWindow::kBytes, text.size() - start);
+    const ByteWindow window(text.data() + start, size);
+    if ((window.control() & ((1u << size) - 1)) != 0) return true;
   }
   return false;
+}
+
+bool has_only_spaces(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  return text.empty();
 }
 
 bool is_integer(std::string_view text) {
@@ -58,9 +68,7 @@ bool is_ambiguous(const ParameterTable& table, uint16_t name_index) {
 Reason conversion_id_fault(const Mapping::Impl& mapping, const Item* item) {
   if (item == nullptr) return Reason::conversion_id_missing;
   const Parameter& parameter = item->parameter;
-  if (parameter.value.find_first_not_of(' ') == std::string_view::npos) {
-    return Reason::conversion_id_missing;
-  }
+  if (has_only_spaces(parameter.value)) return Reason::conversion_id_missing;
   if (item->repaired || parameter.value.size() > kConversionIdBytesMax ||
       has_control_byte(parameter.value) || (parameter.is_json && !is_integer(parameter.value))) {
     return Reason::conversion_id_invalid;
@@ -117,12 +125,19 @@ bool check_conversion_id(const Mapping::Impl& mapping, const ParameterTable& tab
   return false;
 }
 
-// An unexpanded macro leaves any column but conversion_id empty.
-bool noted_as_macro(const Mapping::Impl& mapping, Column column, const Item& item, Notes* notes) {
-  if (item.parameter.is_json || !is_unexpanded_macro(item.parameter.value)) return false;
+// Apart, so that the usual path stays short.
+[[gnu::noinline]] void note_macro(const Mapping::Impl& mapping, Column column, const Item& item,
+                                  Notes* notes) {
   std::string* note = notes->start(mapping.name_of(column));
   note->append(" is the unexpanded macro ");
   append_shown(note, item.parameter.value);
+}
+
+// An unexpanded macro leaves any column but conversion_id empty.
+inline bool noted_as_macro(const Mapping::Impl& mapping, Column column, const Item& item,
+                           Notes* notes) {
+  if (item.parameter.is_json || !is_unexpanded_macro(item.parameter.value)) return false;
+  note_macro(mapping, column, item, notes);
   return true;
 }
 

@@ -21,14 +21,17 @@ struct Scanner {
     rest.remove_prefix(1);
     return true;
   }
-  bool take_number(size_t digit_count, int* value) {
-    if (rest.size() < digit_count) return false;
+  template <size_t kDigits>
+  bool take_number(int* value) {
+    if (rest.size() < kDigits) return false;
+    const char* const digits = rest.data();
     int number = 0;
-    for (size_t i = 0; i < digit_count; ++i) {
-      if (!is_digit(rest[i])) return false;
-      number = number * 10 + (rest[i] - '0');
+#pragma GCC unroll 4
+    for (size_t i = 0; i < kDigits; ++i) {
+      if (!is_digit(digits[i])) return false;
+      number = number * 10 + (digits[i] - '0');
     }
-    rest.remove_prefix(digit_count);
+    rest.remove_prefix(kDigits);
     *value = number;
     return true;
   }
@@ -97,10 +100,10 @@ DateFault parse_epoch(std::string_view digits, int64_t* time_us) {
 // The time of day behind the date, without its zone.
 bool take_time_of_day(Scanner* scanner, Civil* civil) {
   if (!scanner->take('T') && !scanner->take('t') && !scanner->take(' ')) return false;
-  if (!scanner->take_number(2, &civil->hour) || !scanner->take(':')) return false;
-  if (!scanner->take_number(2, &civil->minute)) return false;
+  if (!scanner->take_number<2>(&civil->hour) || !scanner->take(':')) return false;
+  if (!scanner->take_number<2>(&civil->minute)) return false;
   if (!scanner->take(':')) return true;
-  if (!scanner->take_number(2, &civil->second)) return false;
+  if (!scanner->take_number<2>(&civil->second)) return false;
   if (!scanner->take('.') && !scanner->take(',')) return true;
   return scanner->take_fraction(&civil->fraction_us);
 }
@@ -143,9 +146,9 @@ DateFault parse_date_time(std::string_view text, const TimeZone& zone, int64_t* 
 
   Scanner scanner{text};
   Civil civil;
-  if (!scanner.take_number(4, &civil.year) || !scanner.take('-') ||
-      !scanner.take_number(2, &civil.month) || !scanner.take('-') ||
-      !scanner.take_number(2, &civil.day)) {
+  if (!scanner.take_number<4>(&civil.year) || !scanner.take('-') ||
+      !scanner.take_number<2>(&civil.month) || !scanner.take('-') ||
+      !scanner.take_number<2>(&civil.day)) {
     return DateFault::format;
   }
   bool zoned = false;

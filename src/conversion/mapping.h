@@ -10,7 +10,7 @@
 
 namespace postback::conversion {
 
-class Mapping {
+class Mapping : public std::enable_shared_from_this<Mapping> {
  public:
   // Fails when the partner's timezone is unknown. Copies what it needs from `partner`.
   static base::Result<std::shared_ptr<const Mapping>> compile(const Partner& partner);

@@ -38,6 +38,13 @@ class ParameterTable {
   // query's). Notes what was replaced, and where values disagree.
   void build(const Mapping::Impl& mapping, std::span<const Parameter> parameters, Notes* notes);
 
+  // Changes what build() found for a parameter whose name came once, under an entry of the mapping
+  // that got no other value; `value` is ASCII without NUL, and not JSON. Nothing else changes by
+  // it.
+  void set_value(int index, std::string_view value) {
+    items_[static_cast<size_t>(index)].parameter.value = value;
+  }
+
   ParameterTable() { items_.reserve(kParametersMax); }
   ParameterTable(const ParameterTable&) = delete;
   ParameterTable& operator=(const ParameterTable&) = delete;

@@ -58,6 +58,13 @@ void append_item(const Mapping::Impl& mapping, const ParameterTable& table, cons
   }
 }
 
+// Of the value that was written last: its closing quote and a comma stand behind it.
+void add_place(const ParameterTable& table, const Item& item, const TextBuffer& out,
+               std::vector<RawDataWriter::Place>* places) {
+  places->push_back({.position = out.size() - 2 - item.parameter.value.size(),
+                     .item = static_cast<int>(&item - table.items().data())});
+}
+
 // Whether headers[index] repeats the name of one before it.
 bool is_repeated(std::span<const Header> headers, size_t index) {
   for (const Header& header : headers.first(index)) {
@@ -69,11 +76,13 @@ bool is_repeated(std::span<const Header> headers, size_t index) {
 }  // namespace
 
 void RawDataWriter::append_raw_data(const Mapping::Impl& mapping, const ParameterTable& table,
-                                    TextBuffer* out) {
+                                    TextBuffer* out, std::vector<Place>* places) {
   const size_t start = out->size();
   out->close(put(out->open(1), '{'));
   for (const Item& item : table.items()) {
-    if (item.first) append_item(mapping, table, item, out);
+    if (!item.first) continue;
+    append_item(mapping, table, item, out);
+    if (places != nullptr) add_place(table, item, *out, places);
   }
   added_.assign(mapping.names.size(), 0);
   for (size_t i = 0; i < mapping.entries.size(); ++i) {
@@ -86,6 +95,7 @@ void RawDataWriter::append_raw_data(const Mapping::Impl& mapping, const Paramete
       const std::string_view json_name = mapping.json_names[name];
       char* to = out->open(json_name.size() + value_bytes_max(value->parameter));
       out->close(put_value(put(to, json_name), value->parameter));
+      if (places != nullptr) add_place(table, *value, *out, places);
     }
   }
   const bool is_empty = out->size() == start + 1;
@@ -115,6 +125,20 @@ void append_headers(std::span<const Header> headers, TextBuffer* out) {
     }
   }
   close_object(out->open(1), headers.empty(), out);
+}
+
+void HeadersWriter::append(std::span<const Header> headers, std::string_view section,
+                           TextBuffer* out) {
+  Known& known = known_[section.size() % kSlots];
+  if (!section.empty() && known.section == section) {
+    out->close(put(out->open(known.json.size()), known.json));
+    return;
+  }
+  const size_t start = out->size();
+  append_headers(headers, out);
+  if (section.empty() || section.size() > kSectionBytesMax) return;
+  known.section = section;
+  known.json = out->view().substr(start);
 }
 
 }  // namespace postback::conversion

@@ -5,6 +5,7 @@
 #include "conversion/columns.h"
 #include "conversion/content_type.h"
 #include "conversion/json_body.h"
+#include "conversion/known_layouts.h"
 #include "conversion/mapping_impl.h"
 #include "conversion/notes.h"
 #include "conversion/parameter_list.h"
@@ -31,13 +32,18 @@ struct Reader::Impl {
   UrlDecoder form_decoder;
   JsonBody json_body;
   ParameterTable table;
+  KnownLayouts layouts;
+  QueryLayout* layout = nullptr;  // Of the last read(), when it was known.
   RawDataWriter raw_data;
+  HeadersWriter headers;
   Notes notes;
   base::TextBuffer json;
   const Mapping::Impl* mapping = nullptr;  // Of the last read().
   std::vector<MappedStep> steps;
   bool form_looks_like_json = false;
 
+  const ParameterTable& parameters() const { return layout != nullptr ? layout->table() : table; }
+  void sort_out_parameters(const Mapping& mapping, const RawPostback& raw);
   void read_parameters(const RawPostback& raw);
   void read_body(const RawPostback& raw);
   void write_json(const Mapping::Impl& compiled, const RawPostback& raw, Conversion* out);
@@ -57,11 +63,10 @@ Reason Reader::read(const Mapping& mapping, const RawPostback& raw, Conversion* 
   impl_->notes.clear();
   impl_->form_looks_like_json = false;
 
-  impl_->read_parameters(raw);
-  impl_->table.build(compiled, impl_->list.parameters(), &impl_->notes);
+  impl_->sort_out_parameters(mapping, raw);
   impl_->mapping = &compiled;
   Fault& fault = impl_->list.fault();
-  if (!fault.found()) fill_columns(compiled, impl_->table, out, &impl_->notes, &fault);
+  if (!fault.found()) fill_columns(compiled, impl_->parameters(), out, &impl_->notes, &fault);
   if (fault.reason == Reason::conversion_id_missing && impl_->form_looks_like_json) {
     fault.message +=
         "; the body looks like JSON but its Content-Type says that it is a form: send "
@@ -81,6 +86,18 @@ Reason Reader::read(const Mapping& mapping, const RawPostback& raw, Conversion* 
 std::span<const MappedStep> Reader::steps() const {
   impl_->collect_steps();
   return impl_->steps;
+}
+
+// A query whose layout is known needs no more than its values.
+void Reader::Impl::sort_out_parameters(const Mapping& mapping, const RawPostback& raw) {
+  const bool has_body = raw.method == "POST" && !raw.body.empty();
+  layout = has_body ? nullptr : layouts.find(mapping, raw.query);
+  if (layout != nullptr) return;
+  read_parameters(raw);
+  table.build(mapping.impl(), list.parameters(), &notes);
+  if (!has_body && !list.fault().found() && notes.text().empty()) {
+    layouts.learn(mapping, raw.query, list.parameters());
+  }
 }
 
 // The body comes first, because it wins over the query for the same name.
@@ -115,9 +132,13 @@ void Reader::Impl::write_json(const Mapping::Impl& compiled, const RawPostback& 
                               Conversion* out) {
   constexpr size_t kJsonBytesKept = 64 * 1024;
   json.clear(kJsonBytesKept);
-  raw_data.append_raw_data(compiled, table, &json);
+  if (layout != nullptr) {
+    layout->append_raw_data(&json);
+  } else {
+    raw_data.append_raw_data(compiled, table, &json);
+  }
   const size_t raw_data_bytes = json.size();
-  append_headers(raw.headers, &json);
+  headers.append(raw.headers, raw.header_section, &json);
   out->set(Field::raw_data, json.view().substr(0, raw_data_bytes));
   out->set(Field::request_headers, json.view().substr(raw_data_bytes));
 }
@@ -127,7 +148,7 @@ void Reader::Impl::collect_steps() {
   if (mapping == nullptr) return;
   for (size_t i = 0; i < mapping->entries.size(); ++i) {
     const Mapping::Impl::Entry& entry = mapping->entries[i];
-    const ParameterTable::Item* value = table.chosen(i);
+    const ParameterTable::Item* value = parameters().chosen(i);
     if (!entry.mapped || value == nullptr) continue;
     steps.push_back({.name = mapping->names[entry.name],
                      .partner_name = mapping->names[entry.partner_name],
@@ -141,7 +162,7 @@ void Reader::Impl::write_quarantine(const Mapping::Impl& compiled, const RawPost
   out->reason = fault.reason;
   out->usd_sale_amount.reset();
   out->usd_earning.reset();
-  fill_conversion_id_if_readable(compiled, table, out);
+  fill_conversion_id_if_readable(compiled, parameters(), out);
   if (!fault.field.empty()) out->set(Field::fault_field, fault.field);
   out->set(Field::fault_message, fault.message);
   out->set(Field::method, raw.method);

@@ -24,6 +24,8 @@ struct RawPostback {
   std::string_view content_type;  // Empty when absent.
   std::string_view body;
   std::span<const Header> headers;
+  // What the headers were read from: equal ones have equal headers. Empty: not known.
+  std::string_view header_section;
   std::string_view request_ip;
   int64_t received_at_us = 0;
 };

@@ -1,10 +1,12 @@
 #include "http/parser.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "http/guard.h"
 #include "http/head_reader.h"
 #include "http/header_rules.h"
+#include "http/known_heads.h"
 #include "http/message.h"
 #include "http/refusals.h"
 
@@ -28,7 +30,8 @@ constexpr size_t kKeptBytesMax = 1024;
 
 class Parser::Impl {
  public:
-  explicit Impl(const Limits& limits) : limits_(limits), head_(limits_), trailer_limits_(limits_) {}
+  Impl(const Limits& limits, KnownHeads* known)
+      : limits_(limits), known_(known), head_(limits_), trailer_limits_(limits_) {}
 
   Status feed(std::string_view* input);
   const Request& request() const { return request_; }
@@ -52,6 +55,7 @@ class Parser::Impl {
   };
 
   void start_request();
+  bool take_known_head(std::string_view* input);
   void start_body();
   void read_body(std::string_view* input);
   void read_data(std::string_view* input);
@@ -64,6 +68,8 @@ class Parser::Impl {
   void keep();
 
   const Limits limits_;
+  KnownHeads* const known_;      // Null: every head is parsed.
+  bool head_was_known_ = false;  // The current request's.
   Stage stage_ = Stage::head;
   HeadReader head_;
   Message message_;
@@ -79,6 +85,7 @@ class Parser::Impl {
 
 Parser::Status Parser::Impl::feed(std::string_view* input) {
   if (stage_ == Stage::request) start_request();
+  if (take_known_head(input)) return Status::request;
   if (stage_ == Stage::closed) input->remove_prefix(input->size());
   if (stage_ == Stage::head) {
     switch (head_.take(input)) {
@@ -104,8 +111,9 @@ Parser::Status Parser::Impl::feed(std::string_view* input) {
 void Parser::Impl::start_request() {
   stage_ = request_.keep_alive ? Stage::head : Stage::closed;
   head_.clear();
-  message_.start();
   request_ = {};
+  if (std::exchange(head_was_known_, false)) return;  // Nothing else was touched.
+  message_.start();
   framing_ = {};
   continue_sent_ = false;
   data_bytes_left_ = 0;
@@ -114,12 +122,21 @@ void Parser::Impl::start_request() {
   trailer_limits_.clear();
 }
 
+bool Parser::Impl::take_known_head(std::string_view* input) {
+  if (known_ == nullptr || stage_ != Stage::head || !head_.empty()) return false;
+  if (!known_->take(input, &request_)) return false;
+  head_was_known_ = true;
+  stage_ = Stage::request;
+  return true;
+}
+
 // The head is complete: what it says decides what follows.
 void Parser::Impl::start_body() {
   const Message::Status status = message_.parse_head(head_.text());
   // A refusal of ours says more precisely what is wrong than llhttp's does.
   if (message_.head_complete()) {
     message_.describe(&request_);
+    request_.header_section = head_.text().substr(head_.text().find('\n') + 1);
     const Refusal* refusal = apply_header_rules(limits_.body_bytes_max, &request_, &framing_);
     if (refusal != nullptr) return refuse(*refusal);
   }
@@ -129,7 +146,10 @@ void Parser::Impl::start_body() {
   const bool has_body = framing_.chunked || framing_.content_length > 0;
   // llhttp and our rules must agree on whether there is a body.
   if (has_body != (status == Message::Status::more)) return refuse(kBadHead);
-  if (!has_body) return finish();
+  if (!has_body) {
+    if (known_ != nullptr && !framing_.expect_continue) known_->remember(head_.text(), request_);
+    return finish();
+  }
   data_bytes_left_ = framing_.content_length;
   stage_ = framing_.chunked ? Stage::chunk_size : Stage::body;
 }
@@ -239,7 +259,7 @@ void Parser::Impl::keep() {
   message_.move_views(from, to);
   for (std::string_view* view :
        {&request_.method_name, &request_.target, &request_.path, &request_.query, &request_.host,
-        &request_.content_type, &request_.content_encoding}) {
+        &request_.content_type, &request_.content_encoding, &request_.header_section}) {
     *view = moved_view(*view, from, to);
   }
 }
@@ -267,7 +287,8 @@ size_t Parser::Impl::memory_bytes() const {
   return sizeof(Impl) + head_.memory_bytes() + line_.memory_bytes() + message_.memory_bytes();
 }
 
-Parser::Parser(const Limits& limits) : impl_(std::make_unique<Impl>(limits)) {}
+Parser::Parser(const Limits& limits) : impl_(std::make_unique<Impl>(limits, nullptr)) {}
+Parser::Parser(KnownHeads* known) : impl_(std::make_unique<Impl>(known->limits(), known)) {}
 Parser::~Parser() = default;
 Parser::Status Parser::feed(std::string_view* input) {
   return impl_->feed(input);

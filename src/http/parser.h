@@ -22,6 +22,8 @@ struct Limits {
   size_t chunk_extension_bytes_max = 1024;  // Of one request.
 };
 
+class KnownHeads;
+
 class Parser {
  public:
   enum class Status {
@@ -32,13 +34,17 @@ class Parser {
   };
 
   explicit Parser(const Limits& limits = {});
+  // With the limits of `known`, which outlives the parser: heads that it knows are not parsed
+  // again, and it is told of new ones. What comes out is the same.
+  explicit Parser(KnownHeads* known);
   ~Parser();
   Parser(const Parser&) = delete;
   Parser& operator=(const Parser&) = delete;
 
   // Takes bytes off the front of *input, up to the end of one request. The bytes of *input must
-  // stay in place while request() is used. Behind a request without keep_alive (so behind CONNECT
-  // too) nothing is parsed: what still comes is swallowed with need_more.
+  // stay in place while request() is used, and no parser with the same KnownHeads is fed meanwhile.
+  // Behind a request without keep_alive (so behind CONNECT too) nothing is parsed: what still comes
+  // is swallowed with need_more.
   Status feed(std::string_view* input);
   const Request& request() const;
   const Refusal& refusal() const;

@@ -1,5 +1,6 @@
-// One parsed HTTP/1.x request (RFC 9112). All views borrow from the parser or from the bytes given
-// to it, and are valid until the parser's next feed().
+// One parsed HTTP/1.x request (RFC 9112). All views borrow from the parser, from its KnownHeads or
+// from the bytes given to it, and are valid until the next feed() of a parser with these
+// KnownHeads.
 #pragma once
 
 #include <cstdint>
@@ -35,9 +36,11 @@ struct Request {
   std::string_view content_type;      // Empty when absent.
   std::string_view content_encoding;  // Empty when absent.
   std::span<const Header> headers;    // All, in order, trailers excluded.
-  std::string_view body;              // Chunked coding removed.
-  uint8_t version_minor = 1;          // 0 or 1.
-  bool keep_alive = true;             // What the client asked for, after RFC 9112 section 9.3.
+  // The bytes that `headers` were read from, with the empty line: equal ones have equal headers.
+  std::string_view header_section;
+  std::string_view body;      // Chunked coding removed.
+  uint8_t version_minor = 1;  // 0 or 1.
+  bool keep_alive = true;     // What the client asked for, after RFC 9112 section 9.3.
 };
 
 // Why the parser refuses: answered with this status, then the connection closes.

@@ -1,17 +1,18 @@
 #include "http/response.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
 
+#include "base/json_writer.h"
 #include "base/text_buffer.h"
 
 namespace postback::http {
 namespace {
 
 using base::put;
+using base::put_integer;
 
 struct Reason {
   int status;
@@ -43,12 +44,6 @@ constexpr Reason kReasons[] = {
     {503, "Service Unavailable"},
     {505, "HTTP Version Not Supported"},
 };
-
-template <typename Number>
-char* put_number(char* to, Number number) {
-  constexpr size_t kDigitsMax = 20;
-  return std::to_chars(to, to + kDigitsMax, number).ptr;
-}
 
 // IMF-fixdate, RFC 9110 section 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT". No C library function:
 // those that know calendars take locks and look at the locale.
@@ -87,16 +82,16 @@ void append_response(std::string* out, const ResponseHead& head, std::string_vie
   const size_t bytes_max = kOwnBytesMax + phrase.size() + date.size() + head.content_type.size() +
                            head.allow.size() + body.size();
   base::append_with(out, bytes_max, [&](char* to) {
-    to = put_number(put(to, "HTTP/1.1 "), head.status);
+    to = put_integer(put(to, "HTTP/1.1 "), head.status);
     to = put(put(put(to, ' '), phrase), "\r\nDate: ");
     to = put(to, date);
     if (has_content) {
       if (!head.content_type.empty()) {
         to = put(put(to, "\r\nContent-Type: "), head.content_type);
       }
-      to = put_number(put(to, "\r\nContent-Length: "), body.size());
+      to = put_integer(put(to, "\r\nContent-Length: "), static_cast<int64_t>(body.size()));
     }
-    if (head.retry_after_s > 0) to = put_number(put(to, "\r\nRetry-After: "), head.retry_after_s);
+    if (head.retry_after_s > 0) to = put_integer(put(to, "\r\nRetry-After: "), head.retry_after_s);
     if (!head.allow.empty()) to = put(put(to, "\r\nAllow: "), head.allow);
     if (head.close) {
       to = put(to, "\r\nConnection: close");

@@ -56,7 +56,7 @@ struct DedupeSet::Generation {
 };
 
 size_t DedupeSet::RecordHash::operator()(const char* record) const {
-  return absl::HashOf(record_scope(record), record_id(record));
+  return hash_of(record_scope(record), record_id(record));
 }
 
 bool DedupeSet::RecordEqual::operator()(const char* a, const char* b) const {
@@ -76,19 +76,19 @@ DedupeSet::DedupeSet(size_t ids_max)
 
 DedupeSet::~DedupeSet() = default;
 
-DedupeSet::Key DedupeSet::make_key(uint32_t scope, std::string_view id) {
-  return {absl::HashOf(scope, id), scope, id};
+uint64_t DedupeSet::hash_of(uint32_t scope, std::string_view id) {
+  return absl::HashOf(scope, id);
 }
 
-bool DedupeSet::contains(uint32_t scope, std::string_view id) const {
-  const Key key = make_key(scope, id);
+bool DedupeSet::contains(uint32_t scope, std::string_view id, uint64_t hash) const {
+  const Key key = {hash, scope, id};
   const size_t shard = shard_of(key.hash);
   return young_->shards[shard].contains(key) || old_->shards[shard].contains(key);
 }
 
-void DedupeSet::add(uint32_t scope, std::string_view id) {
+void DedupeSet::add(uint32_t scope, std::string_view id, uint64_t hash) {
   CHECK(id.size() <= kIdBytesMax);
-  const Key key = make_key(scope, id);
+  const Key key = {hash, scope, id};
   Shard& shard = young_->shards[shard_of(key.hash)];
   // One search for both questions, with the hash that is known already.
   shard.lazy_emplace(key, [&](const Shard::constructor& construct) {

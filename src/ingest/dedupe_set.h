@@ -30,8 +30,14 @@ class DedupeSet {
   DedupeSet& operator=(const DedupeSet&) = delete;
 
   // `scope` keeps the ids of different lanes apart; `id` has at most 255 bytes.
-  bool contains(uint32_t scope, std::string_view id) const;
-  void add(uint32_t scope, std::string_view id);
+  // `hash`: that of both, when it is known already.
+  static uint64_t hash_of(uint32_t scope, std::string_view id);
+  bool contains(uint32_t scope, std::string_view id, uint64_t hash) const;
+  bool contains(uint32_t scope, std::string_view id) const {
+    return contains(scope, id, hash_of(scope, id));
+  }
+  void add(uint32_t scope, std::string_view id, uint64_t hash);
+  void add(uint32_t scope, std::string_view id) { add(scope, id, hash_of(scope, id)); }
 
   size_t size() const;
   size_t memory_bytes() const;  // Tables and id text.
@@ -58,7 +64,6 @@ class DedupeSet {
   using Shard = absl::flat_hash_set<const char*, RecordHash, RecordEqual>;
   struct Generation;
 
-  static Key make_key(uint32_t scope, std::string_view id);
   void rotate();
 
   size_t generation_ids_max_;

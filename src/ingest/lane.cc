@@ -2,7 +2,6 @@
 
 #include <absl/hash/hash.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -130,7 +129,9 @@ void Lane::add(Postback& postback) {
 
 void Lane::add_conversion(Postback& postback) {
   const std::string_view id = postback.conversion.text(Field::conversion_id);
-  if (environment_.dedupe->contains(scope_, id)) {
+  // Worked out once for all that asks for this id.
+  postback.id_hash = DedupeSet::hash_of(scope_, id);
+  if (environment_.dedupe->contains(scope_, id, postback.id_hash)) {
     count_duplicate();
     finish(postback, Outcome::duplicate);
     return;
@@ -139,7 +140,7 @@ void Lane::add_conversion(Postback& postback) {
     finish(postback, Outcome::unavailable);
     return;
   }
-  const auto [position, is_first] = in_flight_.try_emplace(id, &postback);
+  const auto [position, is_first] = in_flight_.try_emplace({postback.id_hash, id}, &postback);
   if (!is_first) {
     Postback& first = *position->second;
     postback.waiters = first.waiters;
@@ -242,10 +243,7 @@ void Lane::submit(std::unique_ptr<Flight> flight) {
     ++filings_started_;
   }
   // Sorted keys: two servers on one database lock them in the same order and cannot deadlock.
-  std::sort(
-      flight->postbacks.begin(), flight->postbacks.end(), [](const Postback* a, const Postback* b) {
-        return a->conversion.text(Field::conversion_id) < b->conversion.text(Field::conversion_id);
-      });
+  id_order_.sort(&flight->postbacks);
   flight->conversions.clear();
   for (Postback* postback : flight->postbacks) {
     postback->with_store = true;
@@ -308,7 +306,10 @@ void Lane::committed(Flight& flight) {
     Postback& postback = *flight.postbacks[i];
     const RowResult result = flight.conversions[i].result;
     CHECK(result != RowResult::pending);
-    environment_.dedupe->add(scope_, postback.conversion.text(Field::conversion_id));
+    const std::string_view id = postback.conversion.text(Field::conversion_id);
+    const bool is_call = postback.replay == nullptr;
+    const uint64_t hash = is_call ? postback.id_hash : DedupeSet::hash_of(scope_, id);
+    environment_.dedupe->add(scope_, id, hash);
     const Outcome outcome = result == RowResult::stored ? Outcome::success : Outcome::duplicate;
     if (is_spilled(postback)) {
       settle(postback, outcome);
@@ -392,7 +393,7 @@ void Lane::quarantine_refused_row(std::unique_ptr<Flight> flight) {
     return give_back(std::move(flight));
   }
   if (conversion.reason == Reason::none && postback.replay == nullptr) {
-    in_flight_.erase(conversion.text(Field::conversion_id));
+    in_flight_.erase({postback.id_hash, conversion.text(Field::conversion_id)});
     // Repeats that waited with it are judged by themselves.
     Postback* waiter = std::exchange(postback.waiters, nullptr);
     while (waiter != nullptr) {
@@ -490,7 +491,7 @@ void Lane::finish_first(Postback& first, Outcome outcome) {
 }
 
 void Lane::finish_waiters(Postback& first, Outcome outcome) {
-  in_flight_.erase(first.conversion.text(Field::conversion_id));
+  in_flight_.erase({first.id_hash, first.conversion.text(Field::conversion_id)});
   Postback* waiter = std::exchange(first.waiters, nullptr);
   while (waiter != nullptr) {
     Postback* next = std::exchange(waiter->waiters, nullptr);

@@ -25,6 +25,7 @@
 #include "base/time.h"
 #include "ingest/backlog.h"
 #include "ingest/dedupe_set.h"
+#include "ingest/id_order.h"
 #include "ingest/postback.h"
 #include "ingest/replay.h"
 #include "ingest/row_id.h"
@@ -154,6 +155,15 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   void store_closed() override { store_closed_ = true; }
 
  private:
+  // With the hash that its postback keeps.
+  struct InFlightId {
+    uint64_t hash;
+    std::string_view id;
+    bool operator==(const InFlightId& other) const { return id == other.id; }
+  };
+  struct InFlightHash {
+    size_t operator()(const InFlightId& key) const { return key.hash; }
+  };
   // A batch and the postbacks behind its rows, in the same order.
   struct Flight : Batch {
     std::vector<Postback*> postbacks;
@@ -229,7 +239,8 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   bool store_closing_ = false;
   bool store_closed_ = false;
 
-  absl::flat_hash_map<std::string_view, Postback*> in_flight_;  // First copies by id.
+  absl::flat_hash_map<InFlightId, Postback*, InFlightHash> in_flight_;  // First copies.
+  IdOrder id_order_;                                                    // Scratch of submit().
   std::unique_ptr<Flight> open_;
   std::deque<std::unique_ptr<Flight>> waiting_;  // Full, or parts of refused batches; before open_.
   std::deque<std::unique_ptr<Flight>> submitted_;  // With the store, oldest first.

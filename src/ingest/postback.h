@@ -66,6 +66,7 @@ struct Postback : Message {
   const partner::PartnerEntry* partner = nullptr;
   void* table_use = nullptr;
   // The lane's own.
+  uint64_t id_hash = 0;           // Of a call's conversion id, as DedupeSet::hash_of() has it.
   Postback* waiters = nullptr;    // Repeats that wait for this first copy, newest first.
   ReplayBatch* replay = nullptr;  // Not a call: a record of the journal on its way back.
   void* spill_part = nullptr;     // On its way into the journal: the part, and the place in it.

@@ -44,13 +44,14 @@ char* put_milliseconds(char* to, uint64_t microseconds) {
 
 // What an answer to a postback consists of, written at a place that has room for all of it. Absent
 // values are null.
-char* put_field(char* to, std::string_view name, const Conversion& conversion, Field field) {
-  to = put(put(put(to, ",\""), name), "\":");
+// `label`: a comma, the name in quotes, a colon.
+char* put_field(char* to, std::string_view label, const Conversion& conversion, Field field) {
+  to = put(to, label);
   return conversion.has(field) ? put_json_string(to, conversion.text(field)) : put(to, "null");
 }
 
-char* put_amount(char* to, std::string_view name, const std::optional<Decimal>& amount) {
-  to = put(put(put(to, ",\""), name), "\":");
+char* put_amount(char* to, std::string_view label, const std::optional<Decimal>& amount) {
+  to = put(to, label);
   return amount ? amount->write_to(to) : put(to, "null");
 }
 
@@ -126,57 +127,55 @@ void append_error(std::string* out, std::string_view code, std::string_view mess
 
 namespace {
 
-void append_taken(std::string* out, std::string_view status, std::string_view message,
+void append_taken(base::TextBuffer* out, std::string_view status, std::string_view message,
                   const Partner& partner, const Conversion& conversion,
                   uint64_t processing_time_us) {
   // The answer's own words (330 bytes), its numbers (at most 140) and the texts' quotes.
   constexpr size_t kOwnBytesMax = 768;
   const size_t text_bytes = partner.partner_code.size() + partner.partner_name.size() +
                             partner.endpoint_path.size() + answered_text_bytes(conversion);
-  base::append_with(out, kOwnBytesMax + json_string_bytes_max(text_bytes), [&](char* to) {
-    to = put(put(to, "{\"status\":\""), status);
-    to = put_json_string(put(to, "\",\"partner\":{\"code\":"), partner.partner_code);
-    to = put_json_string(put(to, ",\"name\":"), partner.partner_name);
-    to = put_json_string(put(to, ",\"endpoint\":"), partner.endpoint_path);
-    to = put_integer(put(to, "},\"conversion\":{\"id\":"), conversion.id);
-    to = put_field(to, "conversion_id", conversion, Field::conversion_id);
-    to = put_field(to, "offer_name", conversion, Field::offer_name);
-    to = put_amount(to, "usd_sale_amount", conversion.usd_sale_amount);
-    to = put_amount(to, "usd_earning", conversion.usd_earning);
-    to = put_field(to, "media_id", conversion, Field::media_id);
-    to = put_field(to, "sub_id", conversion, Field::sub_id);
-    to = put_field(to, "click_id", conversion, Field::click_id);
-    if (conversion.has(Field::processing_error)) {
-      to = put_field(to, "processing_error", conversion, Field::processing_error);
-    }
-    to = put_milliseconds(put(to, "},\"processing_time_ms\":"), processing_time_us);
-    return put(put(put(to, ",\"message\":\""), message), "\"}");
-  });
+  char* to = out->open(kOwnBytesMax + json_string_bytes_max(text_bytes));
+  to = put(put(to, "{\"status\":\""), status);
+  to = put_json_string(put(to, "\",\"partner\":{\"code\":"), partner.partner_code);
+  to = put_json_string(put(to, ",\"name\":"), partner.partner_name);
+  to = put_json_string(put(to, ",\"endpoint\":"), partner.endpoint_path);
+  to = put_integer(put(to, "},\"conversion\":{\"id\":"), conversion.id);
+  to = put_field(to, ",\"conversion_id\":", conversion, Field::conversion_id);
+  to = put_field(to, ",\"offer_name\":", conversion, Field::offer_name);
+  to = put_amount(to, ",\"usd_sale_amount\":", conversion.usd_sale_amount);
+  to = put_amount(to, ",\"usd_earning\":", conversion.usd_earning);
+  to = put_field(to, ",\"media_id\":", conversion, Field::media_id);
+  to = put_field(to, ",\"sub_id\":", conversion, Field::sub_id);
+  to = put_field(to, ",\"click_id\":", conversion, Field::click_id);
+  if (conversion.has(Field::processing_error)) {
+    to = put_field(to, ",\"processing_error\":", conversion, Field::processing_error);
+  }
+  to = put_milliseconds(put(to, "},\"processing_time_ms\":"), processing_time_us);
+  out->close(put(put(put(to, ",\"message\":\""), message), "\"}"));
 }
 
 }  // namespace
 
-void append_success(std::string* out, const Partner& partner, const Conversion& conversion,
+void append_success(base::TextBuffer* out, const Partner& partner, const Conversion& conversion,
                     uint64_t processing_time_us) {
   append_taken(out, "success", "Conversion processed successfully", partner, conversion,
                processing_time_us);
 }
 
-void append_accepted(std::string* out, const Partner& partner, const Conversion& conversion,
+void append_accepted(base::TextBuffer* out, const Partner& partner, const Conversion& conversion,
                      uint64_t processing_time_us) {
   append_taken(out, "accepted", "Conversion accepted; it is stored as soon as the database is back",
                partner, conversion, processing_time_us);
 }
 
-void append_duplicate(std::string* out, const Partner& partner, const Conversion& conversion) {
+void append_duplicate(base::TextBuffer* out, const Partner& partner, const Conversion& conversion) {
   constexpr size_t kOwnBytesMax = 128;
   const size_t text_bytes =
       partner.partner_name.size() + conversion.text(Field::conversion_id).size();
-  base::append_with(out, kOwnBytesMax + json_string_bytes_max(text_bytes), [&](char* to) {
-    to = put_json_string(put(to, "{\"status\":\"duplicate\",\"partner\":"), partner.partner_name);
-    to = put_field(to, "conversion_id", conversion, Field::conversion_id);
-    return put(to, ",\"message\":\"Duplicate conversion detected\"}");
-  });
+  char* to = out->open(kOwnBytesMax + json_string_bytes_max(text_bytes));
+  to = put_json_string(put(to, "{\"status\":\"duplicate\",\"partner\":"), partner.partner_name);
+  to = put_field(to, ",\"conversion_id\":", conversion, Field::conversion_id);
+  out->close(put(to, ",\"message\":\"Duplicate conversion detected\"}"));
 }
 
 void append_quarantined(std::string* out, const Partner& partner, const Conversion& conversion) {

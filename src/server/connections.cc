@@ -102,7 +102,7 @@ void Connections::accepted(const Completion& completion) {
   ++counters_.accepted;
   if (free_.empty()) {
     free_.push_back(static_cast<uint32_t>(connections_.size()));
-    connections_.push_back(std::make_unique<Connection>());
+    connections_.push_back(std::make_unique<Connection>(&known_heads_));
     connections_.back()->index = free_.back();
   }
   Connection& connection = *connections_[free_.back()];

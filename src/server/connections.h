@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "http/known_heads.h"
 #include "http/parser.h"
 #include "http/response.h"
 #include "postback/loop.h"
@@ -91,6 +92,8 @@ class Connections final : public LoopClient {
     std::string held;  // The answer, while an earlier one is missing.
   };
   struct Connection {
+    explicit Connection(http::KnownHeads* known_heads) : parser(known_heads) {}
+
     uint32_t index = 0;
     uint32_t generation = 0;
     SocketId socket;
@@ -149,6 +152,7 @@ class Connections final : public LoopClient {
   bool listener_closed_ = true;
   bool draining_ = false;
   http::DateText date_;
+  http::KnownHeads known_heads_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<uint32_t> free_;
   std::vector<uint32_t> dirty_;

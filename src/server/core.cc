@@ -93,7 +93,7 @@ void Core::settle_messages() {
 
 uint64_t Core::handle(const ExchangeId& id, const http::Request& request,
                       std::string_view peer_ip) {
-  const Route found = route(tables_.current(), request.path);
+  const Route found = routes_.find(tables_.current(), request.path);
   if (refuse_method(id, request, found)) return 0;
   switch (found.kind) {
     case RouteKind::postback:
@@ -286,6 +286,7 @@ void Core::table(TableUpdate& update) {
       break;
     case 1:
       tables_.replace(update.table);
+      routes_.forget();
       break;
     default:
       // Unless a newer table has passed in its first lap already: it settles what is left.

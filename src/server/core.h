@@ -118,6 +118,7 @@ class Core final : public RequestHandler {
   Door<TableUpdate> table_door_{this, &Core::table};
   Door<StopStep> stop_door_{this, &Core::stop};
   TableUses tables_;
+  RememberedRoutes routes_;                                // Of the current table.
   std::shared_ptr<const partner::PartnerTable> prepared_;  // The newest seen in a first lap.
   std::unique_ptr<io::Courier> courier_;
   std::unique_ptr<ingest::DedupeSet> dedupe_;

@@ -11,6 +11,8 @@ using ingest::Outcome;
 using ingest::outcome_name;
 using ingest::Postback;
 
+constexpr size_t kTakenBytesKept = 16 * 1024;
+
 }  // namespace
 
 void PostbackHandler::handle(const ExchangeId& id, const http::Request& request,
@@ -31,6 +33,7 @@ void PostbackHandler::handle(const ExchangeId& id, const http::Request& request,
   raw.content_type = request.content_type;
   raw.body = request.body;
   raw.headers = request.headers;
+  raw.header_section = request.header_section;
   raw.request_ip = peer_ip;
   raw.received_at_us = environment_.clock->wall_us();
   reader_.read(*partner.mapping, raw, &postback->conversion);
@@ -71,19 +74,20 @@ void PostbackHandler::answer(const Postback& postback, Outcome outcome) {
   const Conversion& conversion = postback.conversion;
   const uint64_t time_us = (environment_.clock->monotonic_ns() - postback.started_ns) / 1000;
   body_.clear();
+  taken_.clear(kTakenBytesKept);
   Answer answer;
   switch (outcome) {
     case Outcome::pending:
       CHECK(false);
       break;
     case Outcome::success:
-      append_success(&body_, partner, conversion, time_us);
+      append_success(&taken_, partner, conversion, time_us);
       break;
     case Outcome::accepted:
-      append_accepted(&body_, partner, conversion, time_us);
+      append_accepted(&taken_, partner, conversion, time_us);
       break;
     case Outcome::duplicate:
-      append_duplicate(&body_, partner, conversion);
+      append_duplicate(&taken_, partner, conversion);
       break;
     case Outcome::quarantined:
       if (partner.on_invalid == OnInvalid::accept) {
@@ -101,7 +105,7 @@ void PostbackHandler::answer(const Postback& postback, Outcome outcome) {
                    "the conversion could not be stored now; send it again");
       break;
   }
-  answer.body = body_;
+  answer.body = body_.empty() ? taken_.view() : body_;
   environment_.connections->answer({postback.connection, postback.exchange}, answer);
   log_outcome(postback, outcome, time_us);
 }

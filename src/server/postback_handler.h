@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/settings.h"
+#include "base/text_buffer.h"
 #include "base/time.h"
 #include "conversion/reader.h"
 #include "ingest/lane.h"
@@ -60,7 +61,8 @@ class PostbackHandler final : public MessageReceiver {
   EarlyDoor early_door_{this};
   ingest::PostbackPool pool_{ingest::kCorePostbacksMax};
   conversion::Reader reader_;
-  std::string body_;  // Scratch for answers.
+  std::string body_;        // Scratch for answers,
+  base::TextBuffer taken_;  // and for those that say that the conversion is there.
 };
 
 }  // namespace postback::server

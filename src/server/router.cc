@@ -43,4 +43,14 @@ Route route(const partner::PartnerTable* table, std::string_view path) {
   return {RouteKind::not_found, nullptr};
 }
 
+Route RememberedRoutes::find_anew(const partner::PartnerTable* table, std::string_view path) {
+  const Route found = route(table, path);
+  if (found.kind == RouteKind::postback) slot_of(path) = {std::string(path), found};
+  return found;
+}
+
+void RememberedRoutes::forget() {
+  slots_ = {};
+}
+
 }  // namespace postback::server

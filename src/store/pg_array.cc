@@ -1,30 +1,29 @@
 #include "store/pg_array.h"
 
+#include <bit>
+#include <cstring>
+
 #include "base/check.h"
 
 namespace postback::store {
 namespace {
 
-using base::put;
-
 constexpr int64_t kEpochOffsetUs = 946'684'800'000'000;  // 1970-01-01 to 2000-01-01.
 
-template <typename T>
-char* put_big_endian(char* to, T value) {
-  for (size_t i = 0; i < sizeof value; ++i) {
-    to[i] = static_cast<char>(value >> (8 * (sizeof value - 1 - i)));
-  }
-  return to + sizeof value;
-}
+static_assert(std::endian::native == std::endian::little);  // So the bytes are turned round.
 
 }  // namespace
 
 char* put_int4(char* to, int32_t value) {
-  return put_big_endian(to, static_cast<uint32_t>(value));
+  const uint32_t turned = __builtin_bswap32(static_cast<uint32_t>(value));
+  std::memcpy(to, &turned, sizeof turned);
+  return to + sizeof turned;
 }
 
 char* put_int8(char* to, int64_t value) {
-  return put_big_endian(to, static_cast<uint64_t>(value));
+  const uint64_t turned = __builtin_bswap64(static_cast<uint64_t>(value));
+  std::memcpy(to, &turned, sizeof turned);
+  return to + sizeof turned;
 }
 
 char* put_timestamptz(char* to, int64_t time_us) {
@@ -53,7 +52,7 @@ void PgArrayWriter::add_null() {
 void PgArrayWriter::add_bytes(std::string_view bytes) {
   CHECK(bytes.size() <= INT32_MAX);
   char* const to = out_->open(4 + bytes.size());
-  out_->close(put(put_int4(to, static_cast<int32_t>(bytes.size())), bytes));
+  out_->close(base::put_short(put_int4(to, static_cast<int32_t>(bytes.size())), bytes));
 }
 
 void PgArrayWriter::add_int8(int64_t value) {

@@ -1,6 +1,7 @@
 // Fuzz target of src/http's parser and its guard: any bytes end in requests or a refusal, the
-// outcome does not depend on how the bytes are split over inputs, and what a request holds can go
-// on to others. The first byte of the data chooses limits and split.
+// outcome does not depend on how the bytes are split over inputs nor on the heads that came before,
+// and what a request holds can go on to others. The first byte of the data chooses limits and
+// split.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -74,6 +75,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Limits limits = (choice & 1) != 0 ? kSmallLimits : Limits{};
   check_requests(bytes, limits);
   const Outcomes whole = outcomes_whole(bytes, limits);
+  // What was remembered of the inputs before changes nothing either.
+  static KnownHeads small_known(kSmallLimits);
+  static KnownHeads usual_known;
+  KnownHeads* const known = (choice & 1) != 0 ? &small_known : &usual_known;
+  check(whole, outcomes_known(bytes, known));
+  check(whole, outcomes_known(bytes, known));
   check(whole, outcomes_by_byte(bytes, limits));
   check(whole, outcomes_random(bytes, choice, limits));
   if (bytes.empty()) return 0;

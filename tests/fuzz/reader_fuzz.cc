@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "../unit/conversion/described.h"
 #include "base/check.h"
 #include "base/utf8.h"
 #include "conversion/reader.h"
@@ -98,5 +99,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Reason reason = reader.read(*mappings[data[0] / 8 % 2], raw, &out);
   CHECK(reason == out.reason);
   check_conversion(out);
+  // A second time, the layout of the query may be known; and one from before may have been.
+  const std::string first = postback::conversion::described(out);
+  reader.read(*mappings[data[0] / 8 % 2], raw, &out);
+  CHECK(postback::conversion::described(out) == first);
+  postback::conversion::Reader fresh;
+  fresh.read(*mappings[data[0] / 8 % 2], raw, &out);
+  CHECK(postback::conversion::described(out) == first);
   return 0;
 }

@@ -13,6 +13,7 @@
 #include "base/utf8.h"
 #include "conversion/mapping.h"
 #include "conversion/reader.h"
+#include "described.h"
 
 namespace postback::conversion {
 
@@ -78,6 +79,10 @@ class ReaderTest : public testing::Test {
     raw.received_at_us = 1'736'936'430'000'000;
     const Reason reason = reader_.read(*mapping_, raw, &out_);
     EXPECT_EQ(reason, out_.reason);
+    // Read once more, it is the same: what was remembered of it changes nothing.
+    const std::string first = described(out_);
+    reader_.read(*mapping_, raw, &out_);
+    EXPECT_EQ(described(out_), first);
     for (const Field field : {Field::raw_data, Field::request_headers}) {
       // The DOM parser refuses integers beyond 64 bits, which are JSON all the same.
       simdjson::dom::parser parser;

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "http/known_heads.h"
 #include "http/parser.h"
 
 namespace postback::http {
@@ -26,6 +27,7 @@ inline std::string describe(const Request& request) {
       quoted(request.target) + quoted(request.path) + quoted(request.query) + quoted(request.host) +
       quoted(request.content_type) + quoted(request.content_encoding) + " 1." +
       std::to_string(request.version_minor) + (request.keep_alive ? " keep" : " close");
+  if (request.headers.empty() != (request.header_section.size() <= 2)) text += " bad section";
   for (const Header& header : request.headers) text += quoted(header.name) + quoted(header.value);
   return text + " body" + quoted(request.body);
 }
@@ -64,6 +66,12 @@ inline Outcomes outcomes(Parser* parser, std::string_view bytes,
 
 inline Outcomes outcomes_whole(std::string_view bytes, const Limits& limits = {}) {
   Parser parser(limits);
+  return outcomes(&parser, bytes, [&] { return bytes.size(); });
+}
+
+// By a parser that knows heads from before, and from these bytes themselves.
+inline Outcomes outcomes_known(std::string_view bytes, KnownHeads* known) {
+  Parser parser(known);
   return outcomes(&parser, bytes, [&] { return bytes.size(); });
 }
 

@@ -1,4 +1,5 @@
-// Runs every example whole, byte by byte and in random pieces, and wants the same outcome of all.
+// Runs every example whole, byte by byte, in random pieces and twice with heads that are
+// remembered, and wants the same outcome of all.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,6 +13,9 @@ namespace postback::http {
 inline Outcomes outcomes_of(std::string_view bytes, const Limits& limits = {}) {
   const Outcomes whole = outcomes_whole(bytes, limits);
   EXPECT_EQ(whole, outcomes_by_byte(bytes, limits));
+  KnownHeads known(limits);
+  EXPECT_EQ(whole, outcomes_known(bytes, &known));
+  EXPECT_EQ(whole, outcomes_known(bytes, &known));
   for (int i = 0; i < 5; i++) {
     const uint64_t seed = std::random_device()();
     EXPECT_EQ(whole, outcomes_random(bytes, seed, limits)) << "seed " << seed;

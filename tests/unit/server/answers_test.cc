@@ -26,20 +26,22 @@ Conversion conversion() {
 }
 
 TEST(Answers, SuccessHasTheFixedShape) {
-  std::string out;
+  base::TextBuffer out;
   append_success(&out, involve(), conversion(), 1250);
-  EXPECT_EQ(out, R"({"status":"success","partner":{"code":"involve_asia","name":"InvolveAsia",)"
-                 R"("endpoint":"/involve/event"},"conversion":{"id":42,"conversion_id":"conv001",)"
-                 R"("offer_name":"Test \"quoted\"","usd_sale_amount":99.99,"usd_earning":null,)"
-                 R"("media_id":null,"sub_id":"","click_id":null},"processing_time_ms":1.25,)"
-                 R"("message":"Conversion processed successfully"})");
+  EXPECT_EQ(out.view(),
+            R"({"status":"success","partner":{"code":"involve_asia","name":"InvolveAsia",)"
+            R"("endpoint":"/involve/event"},"conversion":{"id":42,"conversion_id":"conv001",)"
+            R"("offer_name":"Test \"quoted\"","usd_sale_amount":99.99,"usd_earning":null,)"
+            R"("media_id":null,"sub_id":"","click_id":null},"processing_time_ms":1.25,)"
+            R"("message":"Conversion processed successfully"})");
 }
 
 TEST(Answers, DuplicateHasTheFixedShape) {
-  std::string out;
+  base::TextBuffer out;
   append_duplicate(&out, involve(), conversion());
-  EXPECT_EQ(out, R"({"status":"duplicate","partner":"InvolveAsia","conversion_id":"conv001",)"
-                 R"("message":"Duplicate conversion detected"})");
+  EXPECT_EQ(out.view(),
+            R"({"status":"duplicate","partner":"InvolveAsia","conversion_id":"conv001",)"
+            R"("message":"Duplicate conversion detected"})");
 }
 
 TEST(Answers, AnErrorNamesCodeMessageAndField) {

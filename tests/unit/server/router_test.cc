@@ -68,5 +68,29 @@ TEST_F(RouterTest, WithoutATableEveryPartnerIsUnknown) {
   EXPECT_EQ(route(nullptr, "/health").kind, RouteKind::health);
 }
 
+TEST_F(RouterTest, RemembersRoutesUntilTheyAreForgotten) {
+  RememberedRoutes routes;
+  const auto expect_same = [&](const partner::PartnerTable* table) {
+    for (int again = 0; again < 2; ++again) {
+      for (const char* path :
+           {"/partner/involve/event", "/partner/a", "/partner/a/b/c", "/partner/off", "/partner/b",
+            "/partner/a/stats", "/partner/a/conversions", "/partner", "", "/", "/health"}) {
+        const Route found = routes.find(table, path);
+        const Route expected = route(table, path);
+        EXPECT_EQ(found.kind, expected.kind) << path;
+        EXPECT_EQ(found.partner, expected.partner) << path;
+      }
+    }
+  };
+  expect_same(table_.get());
+  routes.forget();
+  add(1, "/a", false);
+  add(2, "/b", true);
+  const partner::PartnerTable changed(std::move(entries_), 2);
+  expect_same(&changed);
+  routes.forget();
+  expect_same(nullptr);
+}
+
 }  // namespace
 }  // namespace postback::server
