@@ -122,6 +122,8 @@ def fill(bed, size):
         _fill_sqlite(bed.folder / "data" / "rector_db.db", size, first_us, step_us)
     os.sync()
     bed.start()
+    if bed.cluster:
+        beds.recycle_log(bed.cluster)
     print(f"filled a table with {size:,} rows in {time.monotonic() - started:.0f} s", flush=True)
 
 
