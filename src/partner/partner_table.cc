@@ -5,8 +5,20 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/json_writer.h"
 
 namespace postback::partner {
+
+std::string answered_json(const Partner& partner) {
+  std::string json = "{\"code\":";
+  base::append_json_string(&json, partner.partner_code);
+  json += ",\"name\":";
+  base::append_json_string(&json, partner.partner_name);
+  json += ",\"endpoint\":";
+  base::append_json_string(&json, partner.endpoint_path);
+  json += '}';
+  return json;
+}
 
 struct PartnerTable::Index {
   // Keys are views into the entries, which the table keeps. Debian's abseil is built with a

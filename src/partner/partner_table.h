@@ -16,7 +16,12 @@ namespace postback::partner {
 struct PartnerEntry {
   Partner partner;
   std::shared_ptr<const conversion::Mapping> mapping;
+  // answered_json() of `partner`, made once for all its postbacks.
+  std::string answered_json;
 };
+
+// The partner as the answers to its postbacks show it: {"code":…,"name":…,"endpoint":…}.
+std::string answered_json(const Partner& partner);
 
 // Where the partners of a table were read.
 enum class TableSource : uint8_t {

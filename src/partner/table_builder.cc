@@ -24,6 +24,7 @@ Entry make_entry(Partner partner) {
   auto entry = std::make_shared<PartnerEntry>();
   entry->partner = std::move(partner);
   entry->mapping = mapping.take();
+  entry->answered_json = answered_json(entry->partner);
   return entry;
 }
 

@@ -18,11 +18,12 @@ namespace postback::server {
 void append_error(std::string* out, std::string_view code, std::string_view message,
                   std::string_view field = {});
 
-void append_success(base::TextBuffer* out, const Partner& partner, const Conversion& conversion,
-                    uint64_t processing_time_us);
+// `partner_json`: partner::PartnerEntry::answered_json.
+void append_success(base::TextBuffer* out, std::string_view partner_json,
+                    const Conversion& conversion, uint64_t processing_time_us);
 // The same with "accepted": durable in the journal, and stored when the database is back.
-void append_accepted(base::TextBuffer* out, const Partner& partner, const Conversion& conversion,
-                     uint64_t processing_time_us);
+void append_accepted(base::TextBuffer* out, std::string_view partner_json,
+                     const Conversion& conversion, uint64_t processing_time_us);
 void append_duplicate(base::TextBuffer* out, const Partner& partner, const Conversion& conversion);
 // For partners with on_invalid=accept: 200 "quarantined" with the reason an error would carry.
 void append_quarantined(std::string* out, const Partner& partner, const Conversion& conversion);

@@ -81,10 +81,10 @@ void PostbackHandler::answer(const Postback& postback, Outcome outcome) {
       CHECK(false);
       break;
     case Outcome::success:
-      append_success(&taken_, partner, conversion, time_us);
+      append_success(&taken_, postback.partner->answered_json, conversion, time_us);
       break;
     case Outcome::accepted:
-      append_accepted(&taken_, partner, conversion, time_us);
+      append_accepted(&taken_, postback.partner->answered_json, conversion, time_us);
       break;
     case Outcome::duplicate:
       append_duplicate(&taken_, partner, conversion);

@@ -56,6 +56,18 @@ TEST(PartnerTable, UnchangedEntriesAreTheSameObjects) {
   EXPECT_THAT(change.notes, ElementsAre("partner rector changed, /rector/event, inactive"));
 }
 
+TEST(PartnerTable, EntriesHaveTheAnsweredJsonOfTheirPartner) {
+  const Table one = next_table(nullptr, shipped_rows()).table;
+  for (const auto& entry : one->entries()) {
+    EXPECT_EQ(entry->answered_json, answered_json(entry->partner));
+  }
+  Partners rows = shipped_rows();
+  rows.partners[0].partner_name = "A \"B\"";
+  const Table two = next_table(one.get(), rows).table;
+  EXPECT_EQ(two->find("/involve/event")->answered_json,
+            R"({"code":"involve_asia","name":"A \"B\"","endpoint":"/involve/event"})");
+}
+
 TEST(PartnerTable, TableOfAnotherSourceIsAnotherTableOfTheSameEntries) {
   const Table cached = next_table(nullptr, shipped_rows(), TableSource::cache).table;
   EXPECT_EQ(cached->source(), TableSource::cache);

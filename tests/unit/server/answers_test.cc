@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "partner/partner_table.h"
+
 namespace postback::server {
 namespace {
 
@@ -27,13 +29,28 @@ Conversion conversion() {
 
 TEST(Answers, SuccessHasTheFixedShape) {
   base::TextBuffer out;
-  append_success(&out, involve(), conversion(), 1250);
+  append_success(&out, partner::answered_json(involve()), conversion(), 1250);
   EXPECT_EQ(out.view(),
             R"({"status":"success","partner":{"code":"involve_asia","name":"InvolveAsia",)"
             R"("endpoint":"/involve/event"},"conversion":{"id":42,"conversion_id":"conv001",)"
             R"("offer_name":"Test \"quoted\"","usd_sale_amount":99.99,"usd_earning":null,)"
             R"("media_id":null,"sub_id":"","click_id":null},"processing_time_ms":1.25,)"
             R"("message":"Conversion processed successfully"})");
+}
+
+TEST(Answers, AcceptedHasTheShapeOfSuccess) {
+  base::TextBuffer success;
+  append_success(&success, partner::answered_json(involve()), conversion(), 40);
+  base::TextBuffer accepted;
+  append_accepted(&accepted, partner::answered_json(involve()), conversion(), 40);
+  std::string expected(success.view());
+  const auto replace = [&expected](std::string_view from, std::string_view to) {
+    expected.replace(expected.find(from), from.size(), to);
+  };
+  replace("success", "accepted");
+  replace("Conversion processed successfully",
+          "Conversion accepted; it is stored as soon as the database is back");
+  EXPECT_EQ(accepted.view(), expected);
 }
 
 TEST(Answers, DuplicateHasTheFixedShape) {
