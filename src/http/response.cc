@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
+#include <cstring>
 
 #include "base/json_writer.h"
 #include "base/text_buffer.h"
@@ -62,6 +63,30 @@ void format_date(int64_t unix_second, char* text, size_t size) {
                 static_cast<int>(clock.seconds().count()));
 }
 
+// Nearly every answer: nothing in it needs a header of its own.
+bool is_plain_json(const ResponseHead& head) {
+  constexpr std::string_view kJson = "application/json";
+  return head.status == 200 && head.retry_after_s == 0 && head.allow.empty() &&
+         !head.without_body && head.content_type.size() == kJson.size() &&
+         std::memcmp(head.content_type.data(), kJson.data(), kJson.size()) == 0;
+}
+
+char* put_head_end(char* to, const ResponseHead& head) {
+  if (head.close) {
+    to = put(to, "\r\nConnection: close");
+  } else if (head.keep_alive_named) {
+    to = put(to, "\r\nConnection: keep-alive");
+  }
+  return put(to, "\r\n\r\n");
+}
+
+void append_plain_json(std::string* out, const ResponseHead& head, const DateText& date,
+                       std::string_view body) {
+  char rest[64];  // The length, and what put_head_end() puts.
+  const char* const end = put_head_end(put_integer(rest, static_cast<int64_t>(body.size())), head);
+  out->append(date.json_start()).append(rest, static_cast<size_t>(end - rest)).append(body);
+}
+
 }  // namespace
 
 std::string_view reason_phrase(int status) {
@@ -72,19 +97,20 @@ std::string_view reason_phrase(int status) {
   return "Unknown";
 }
 
-void append_response(std::string* out, const ResponseHead& head, std::string_view date,
+void append_response(std::string* out, const ResponseHead& head, const DateText& date,
                      std::string_view body) {
+  if (is_plain_json(head)) return append_plain_json(out, head, date, body);
   // RFC 9110 section 8.6: a 204 answer has neither body nor Content-Length.
   const bool has_content = head.status != 204;
   const std::string_view phrase = reason_phrase(head.status);
   // The names of all header fields, and the numbers.
   constexpr size_t kOwnBytesMax = 256;
-  const size_t bytes_max = kOwnBytesMax + phrase.size() + date.size() + head.content_type.size() +
-                           head.allow.size() + body.size();
+  const size_t bytes_max = kOwnBytesMax + phrase.size() + date.text().size() +
+                           head.content_type.size() + head.allow.size() + body.size();
   base::append_with(out, bytes_max, [&](char* to) {
     to = put_integer(put(to, "HTTP/1.1 "), head.status);
     to = put(put(put(to, ' '), phrase), "\r\nDate: ");
-    to = put(to, date);
+    to = put(to, date.text());
     if (has_content) {
       if (!head.content_type.empty()) {
         to = put(put(to, "\r\nContent-Type: "), head.content_type);
@@ -93,12 +119,7 @@ void append_response(std::string* out, const ResponseHead& head, std::string_vie
     }
     if (head.retry_after_s > 0) to = put_integer(put(to, "\r\nRetry-After: "), head.retry_after_s);
     if (!head.allow.empty()) to = put(put(to, "\r\nAllow: "), head.allow);
-    if (head.close) {
-      to = put(to, "\r\nConnection: close");
-    } else if (head.keep_alive_named) {
-      to = put(to, "\r\nConnection: keep-alive");
-    }
-    to = put(to, "\r\n\r\n");
+    to = put_head_end(to, head);
     return has_content && !head.without_body ? put(to, body) : to;
   });
 }
@@ -107,16 +128,25 @@ void append_continue(std::string* out) {
   out->append("HTTP/1.1 100 Continue\r\n\r\n");
 }
 
-std::string_view DateText::at(int64_t wall_us) {
+const DateText& DateText::at(int64_t wall_us) {
   constexpr int64_t kSecondUs = 1'000'000;
   constexpr int64_t kSecondMax = 253'402'300'799;  // 9999-12-31 23:59:59: years have four digits.
-  constexpr size_t kDateBytes = 29;
   const int64_t second = std::clamp<int64_t>(wall_us / kSecondUs, 0, kSecondMax);
   if (second != second_) {
     second_ = second;
-    format_date(second, text_, sizeof text_);
+    format();
   }
-  return {text_, kDateBytes};
+  return *this;
+}
+
+void DateText::format() {
+  constexpr std::string_view kBefore = "HTTP/1.1 200 OK\r\nDate: ";
+  static_assert(kBefore.size() == kStart);
+  char text[kBytes + 1] = {};
+  format_date(second_, text, sizeof text);
+  json_start_ = kBefore;
+  json_start_.append(text, kBytes);
+  json_start_ += "\r\nContent-Type: application/json\r\nContent-Length: ";
 }
 
 }  // namespace postback::http

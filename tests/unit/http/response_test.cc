@@ -10,10 +10,12 @@ namespace postback::http {
 namespace {
 
 constexpr std::string_view kDate = "Sun, 06 Nov 1994 08:49:37 GMT";
+constexpr int64_t kTimeUs = 784'111'777'000'000;
 
 std::string response(const ResponseHead& head, std::string_view body) {
   std::string out = "before|";
-  append_response(&out, head, kDate, body);
+  DateText date;
+  append_response(&out, head, date.at(kTimeUs), body);
   EXPECT_EQ(out.substr(0, 7), "before|") << "it only appends";
   return out.substr(7);
 }
@@ -22,6 +24,38 @@ TEST(Response, HasHeadAndBody) {
   EXPECT_EQ(response({}, "{}"),
             "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
             "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+}
+
+// The commonest response is written from ready bytes: it must be what the others are, header by
+// header.
+TEST(Response, WithReadyBytesIsTheSameAsWithout) {
+  const std::string body(12'345, 'x');
+  for (const bool close : {false, true}) {
+    for (const bool keep_alive_named : {false, true}) {
+      for (const size_t size : {size_t{0}, size_t{9}, body.size()}) {
+        ResponseHead head;
+        head.close = close;
+        head.keep_alive_named = keep_alive_named;
+        const std::string ready = response(head, std::string_view(body).substr(0, size));
+        head.allow = "GET";
+        std::string expected = response(head, std::string_view(body).substr(0, size));
+        expected.erase(expected.find("\r\nAllow: GET"), 12);
+        EXPECT_EQ(ready, expected) << close << keep_alive_named << size;
+      }
+    }
+  }
+}
+
+TEST(Response, WithReadyBytesIsOnlyForStatus200AndJson) {
+  ResponseHead head;
+  head.content_type = "text/plain; v=00";  // As long as that of JSON.
+  EXPECT_NE(response(head, "x").find("Content-Type: text/plain; v=00\r\n"), std::string::npos);
+  head = {};
+  head.status = 202;
+  EXPECT_TRUE(response(head, "x").starts_with("HTTP/1.1 202 Accepted\r\n"));
+  head = {};
+  head.retry_after_s = 3;
+  EXPECT_NE(response(head, "x").find("\r\nRetry-After: 3\r\n"), std::string::npos);
 }
 
 TEST(Response, NamesEverythingAskedFor) {
@@ -76,17 +110,26 @@ TEST(Response, AsksToContinue) {
 
 TEST(DateText, FormatsTheDateOfTheRfc) {
   DateText date;
-  EXPECT_EQ(date.at(784'111'777'000'000), kDate);
-  EXPECT_EQ(date.at(784'111'777'999'999), kDate);
-  EXPECT_EQ(date.at(784'111'778'000'000), "Sun, 06 Nov 1994 08:49:38 GMT");
-  EXPECT_EQ(date.at(0), "Thu, 01 Jan 1970 00:00:00 GMT");
-  EXPECT_EQ(date.at(1'709'164'800'000'000), "Thu, 29 Feb 2024 00:00:00 GMT");
+  EXPECT_EQ(date.at(784'111'777'000'000).text(), kDate);
+  EXPECT_EQ(date.at(784'111'777'999'999).text(), kDate);
+  EXPECT_EQ(date.at(784'111'778'000'000).text(), "Sun, 06 Nov 1994 08:49:38 GMT");
+  EXPECT_EQ(date.at(0).text(), "Thu, 01 Jan 1970 00:00:00 GMT");
+  EXPECT_EQ(date.at(1'709'164'800'000'000).text(), "Thu, 29 Feb 2024 00:00:00 GMT");
+}
+
+TEST(DateText, MovesTheReadyStartWithTheSecond) {
+  DateText date;
+  for (const int64_t time_us : {kTimeUs, kTimeUs + 1'000'000, int64_t{0}}) {
+    const DateText& at = date.at(time_us);
+    EXPECT_EQ(at.json_start(), "HTTP/1.1 200 OK\r\nDate: " + std::string(at.text()) +
+                                   "\r\nContent-Type: application/json\r\nContent-Length: ");
+  }
 }
 
 TEST(DateText, StaysADateWhateverTheClockSays) {
   DateText date;
-  EXPECT_EQ(date.at(std::numeric_limits<int64_t>::min()), "Thu, 01 Jan 1970 00:00:00 GMT");
-  EXPECT_EQ(date.at(std::numeric_limits<int64_t>::max()), "Fri, 31 Dec 9999 23:59:59 GMT");
+  EXPECT_EQ(date.at(std::numeric_limits<int64_t>::min()).text(), "Thu, 01 Jan 1970 00:00:00 GMT");
+  EXPECT_EQ(date.at(std::numeric_limits<int64_t>::max()).text(), "Fri, 31 Dec 9999 23:59:59 GMT");
 }
 
 }  // namespace
