@@ -1,6 +1,8 @@
 // Listening TCP sockets. Cold path; blocking in nothing (addresses are literal, no names).
 #pragma once
 
+#include <sys/socket.h>
+
 #include <string>
 
 #include "base/status.h"
@@ -21,5 +23,8 @@ int bound_port(int fd);
 // Sends small answers at once (TCP_NODELAY). Connections from a listen_tcp() socket inherit it and
 // need no call; for those from a listener made by somebody else.
 void tune_accepted(int fd);
+
+// "127.0.0.1", "::1"; an IPv4 address inside an IPv6 one as IPv4; empty for other families.
+std::string address_text(const sockaddr_storage& address);
 
 }  // namespace postback::io

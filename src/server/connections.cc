@@ -1,7 +1,5 @@
 #include "server/connections.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -30,19 +28,8 @@ void empty_buffer(std::string* buffer) {
 std::string peer_address(int fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
-  char text[INET6_ADDRSTRLEN] = {};
   if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
-  if (address.ss_family == AF_INET) {
-    inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in*>(&address)->sin_addr, text, sizeof text);
-  } else if (address.ss_family == AF_INET6) {
-    const in6_addr& ip = reinterpret_cast<sockaddr_in6*>(&address)->sin6_addr;
-    if (IN6_IS_ADDR_V4MAPPED(&ip)) {
-      inet_ntop(AF_INET, ip.s6_addr + 12, text, sizeof text);
-    } else {
-      inet_ntop(AF_INET6, &ip, text, sizeof text);
-    }
-  }
-  return text;
+  return io::address_text(address);
 }
 
 bool has_unread_input(int fd) {

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <utility>
+
 namespace postback::io {
 namespace {
 
@@ -121,6 +123,31 @@ TEST(Listener, HasNoPortWhereThereIsNone) {
   ASSERT_EQ(pipe2(pipe_ends, O_CLOEXEC), 0);
   EXPECT_EQ(bound_port(pipe_ends[0]), -1);
   for (const int fd : pipe_ends) close(fd);
+}
+
+TEST(AddressText, IsThatOfInetNtop) {
+  for (const char* text : {"0.0.0.0", "9.10.99.100", "127.0.0.1", "255.255.255.255"}) {
+    sockaddr_storage address{};
+    address.ss_family = AF_INET;
+    auto& ip = reinterpret_cast<sockaddr_in&>(address).sin_addr;
+    ASSERT_EQ(inet_pton(AF_INET, text, &ip), 1);
+    EXPECT_EQ(address_text(address), text);
+  }
+  const std::pair<const char*, const char*> kIp6[] = {
+      {"::1", "::1"}, {"2001:db8::8:800", "2001:db8::8:800"}, {"::ffff:10.0.0.1", "10.0.0.1"}};
+  for (const auto& [text, expected] : kIp6) {
+    sockaddr_storage address{};
+    address.ss_family = AF_INET6;
+    auto& ip = reinterpret_cast<sockaddr_in6&>(address).sin6_addr;
+    ASSERT_EQ(inet_pton(AF_INET6, text, &ip), 1);
+    EXPECT_EQ(address_text(address), expected);
+  }
+}
+
+TEST(AddressText, IsEmptyForOtherFamilies) {
+  sockaddr_storage address{};
+  address.ss_family = AF_UNIX;
+  EXPECT_EQ(address_text(address), "");
 }
 
 }  // namespace
