@@ -16,15 +16,19 @@ constexpr size_t kNone = std::string_view::npos;
 // Position of the first byte, from `position` on, that no query has: mostly the space behind it.
 size_t query_end(std::string_view text, size_t position) {
   using base::ByteWindow;
-  for (; position < text.size(); position += ByteWindow::kBytes) {
-    const ByteWindow window(text.data() + position, text.size() - position);
-    const uint32_t found = window.not_printable() | window.equal(' ', '#');
-    if (found != 0) {
-      // NUL bytes behind the text are found too.
-      return std::min(text.size(), position + static_cast<size_t>(std::countr_zero(found)));
-    }
+  uint32_t found = 0;
+  const auto look = [&](size_t size) {
+    const ByteWindow window(text.data() + position, size);
+    found = window.not_printable() | window.equal(' ', '#');
+    return found != 0;
+  };
+  // Whole windows first: to cut one to a size costs as much as to look through it.
+  while (text.size() - position >= ByteWindow::kBytes && !look(ByteWindow::kBytes)) {
+    position += ByteWindow::kBytes;
   }
-  return text.size();
+  // The NUL bytes behind the text are found, if nothing else is.
+  if (found == 0) look(text.size() - position);
+  return std::min(text.size(), position + static_cast<size_t>(std::countr_zero(found)));
 }
 
 uint64_t word_at(std::string_view text, size_t position) {

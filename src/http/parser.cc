@@ -111,7 +111,6 @@ Parser::Status Parser::Impl::feed(std::string_view* input) {
 void Parser::Impl::start_request() {
   stage_ = request_.keep_alive ? Stage::head : Stage::closed;
   head_.clear();
-  request_ = {};
   if (std::exchange(head_was_known_, false)) return;  // Nothing else was touched.
   message_.start();
   framing_ = {};
@@ -132,6 +131,7 @@ bool Parser::Impl::take_known_head(std::string_view* input) {
 
 // The head is complete: what it says decides what follows.
 void Parser::Impl::start_body() {
+  request_ = {};
   const Message::Status status = message_.parse_head(head_.text());
   // A refusal of ours says more precisely what is wrong than llhttp's does.
   if (message_.head_complete()) {

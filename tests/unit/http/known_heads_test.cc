@@ -64,6 +64,41 @@ TEST_F(KnownHeadsTest, TakesAHeadThatCameBeforeWithAnotherQuery) {
   EXPECT_EQ(request.header_section, kRest.substr(11));
 }
 
+TEST_F(KnownHeadsTest, FindsTheEndOfQueriesOfEverySize) {
+  learn(head("id=1"));
+  for (size_t size = 0; size <= 70; ++size) {
+    const std::string query(size, 'q');
+    const std::string bytes = head(query);
+    Request request;
+    std::string_view input = bytes;
+    ASSERT_TRUE(known_.take(&input, &request)) << size;
+    EXPECT_EQ(request.query, query);
+    EXPECT_EQ(input, "");
+    EXPECT_FALSE(knows(std::string_view(bytes).substr(0, kStart.size() + size))) << size;
+    for (size_t i = 0; i < size; ++i) {
+      std::string changed = bytes;
+      changed[kStart.size() + i] = '#';
+      EXPECT_FALSE(knows(changed)) << size << ", " << i;
+    }
+  }
+}
+
+TEST_F(KnownHeadsTest, LeavesNothingToARequestBehindIt) {
+  learn(head("id=1"));
+  const std::string bytes = head("id=2") + "GET /other HTTP/1.1\r\nHost: b\r\n\r\n";
+  Parser parser(&known_);
+  std::string_view input = bytes;
+  ASSERT_EQ(parser.feed(&input), Parser::Status::request);
+  ASSERT_EQ(parser.feed(&input), Parser::Status::request);
+  const Request& request = parser.request();
+  EXPECT_EQ(request.path, "/other");
+  EXPECT_EQ(request.query, "");
+  EXPECT_EQ(request.host, "b");
+  EXPECT_EQ(request.content_type, "");
+  EXPECT_EQ(request.content_encoding, "");
+  EXPECT_EQ(request.headers.size(), 1u);
+}
+
 TEST_F(KnownHeadsTest, ChangesNoOutcome) {
   learn(head("id=1"));
   const std::string known = head("id=2");
