@@ -61,8 +61,8 @@ bool is_macro_behind_opening(std::string_view text) {
   }
 }
 
-bool is_own_name(std::string_view text, std::string_view name) {
-  return equals_ignoring_case(trimmed(text), name) &&
+bool is_own_name_of_size(std::string_view text, std::string_view name) {
+  return equals_ignoring_case(text, name) &&
          std::any_of(name.begin(), name.end(), [](char c) { return is_letter(c); });
 }
 

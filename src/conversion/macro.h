@@ -3,6 +3,8 @@
 
 #include <string_view>
 
+#include "conversion/ascii.h"
+
 namespace postback::conversion {
 
 // The rest of is_unexpanded_macro(), for text that begins with what macros begin with.
@@ -29,10 +31,16 @@ inline bool is_unexpanded_macro(std::string_view text) {
   }
 }
 
+// The rest of is_own_name(), for a text of the name's size without spaces around it.
+bool is_own_name_of_size(std::string_view text, std::string_view name);
+
 // The text is the name of the parameter it came in: a macro whose braces were lost on the way (curl
 // expands {x} to x), or a template that was never filled. Case does not count; a name without any
 // letter could be a real id.
-bool is_own_name(std::string_view text, std::string_view name);
+inline bool is_own_name(std::string_view text, std::string_view name) {
+  text = trimmed(text);
+  return text.size() == name.size() && is_own_name_of_size(text, name);
+}
 
 // "null" or "undefined" in any case: what a script writes for a value it does not have.
 bool is_null_word(std::string_view text);
