@@ -40,6 +40,7 @@ inline uint64_t power_of_ten(int exponent) {
 
 // The last `count` digits, leading zeros too.
 char* put_digits(char* to, uint64_t value, int count) {
+  if (count == 2) return put_digit_pair(to, value % 100);  // Nearly all amounts.
   char* at = to + count;
   for (; at - to >= 2; value /= 100) put_digit_pair(at -= 2, value % 100);
   if (at != to) *to = static_cast<char>('0' + value % 10);

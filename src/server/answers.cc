@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/digits.h"
 #include "base/json_writer.h"
 #include "base/time.h"
 
@@ -36,11 +37,9 @@ void append_optional_text(std::string* out, std::string_view name,
 char* put_milliseconds(char* to, uint64_t microseconds) {
   to = put_integer(to, static_cast<int64_t>(microseconds / 1000));
   const uint64_t rest = microseconds % 1000;
-  const char digits[] = {'.', static_cast<char>('0' + rest / 100),
-                         static_cast<char>('0' + rest / 10 % 10),
-                         static_cast<char>('0' + rest % 10)};
-  // The last one is written in any case, and does not always count.
-  return put(to, {digits, sizeof digits}) - (microseconds < 1000 ? 0 : 1);
+  // The last digit is written in any case, and does not always count.
+  to = base::put_digit_pair(put(to, '.'), rest / 10);
+  return put(to, static_cast<char>('0' + rest % 10)) - (microseconds < 1000 ? 0 : 1);
 }
 
 // What an answer to a postback consists of, written at a place that has room for all of it. Absent
