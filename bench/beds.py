@@ -72,16 +72,16 @@ def new_cluster(settings=DURABLE):
     return cluster
 
 
-def recycle_log(cluster):
+def recycle_log(cluster, segments=64):
     """Gives the cluster log segments to write to again, as any that has run for a while has them.
 
     A new cluster makes each segment when it is needed: 16 MiB of zeros and an fsync, some 45 ms for
     which every commit waits, five times a second here. COPY, measured after the run, would not meet
     that: it would find the run's own segments recycled by the checkpoint before it.
     """
-    # 1 GB: min_wal_size, that many are kept. The message is something to end a segment with.
+    # min_wal_size says how many are kept, 64 in 1 GB. The message is something to end a segment with.
     cluster.sql("SELECT pg_logical_emit_message(false, 'bench', ''), pg_switch_wal()"
-                " FROM generate_series(1, 64)")
+                f" FROM generate_series(1, {segments})")
     cluster.sql("CHECKPOINT")
 
 
