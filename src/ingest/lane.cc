@@ -93,7 +93,7 @@ Lane::Lane(const Partner& partner, uint32_t slice, uint32_t scope,
   auto store = environment.make_store(options, this);
   CHECK(store.ok());  // The registry hands out only partners whose URL was checked.
   store_ = store.take();
-  if (environment.gate != nullptr) server_ = environment.gate->server_of(url_);
+  if (environment.gate != nullptr) server_ = &environment.gate->server_of(url_);
   // What an earlier process acknowledged is known, although it is not in the database yet.
   const auto recovered = backlog_ == nullptr ? nullptr : backlog_->recovered_ids();
   if (recovered != nullptr) {

@@ -32,16 +32,19 @@ void SubmitGate::Server::forget(const SlotWaiter* waiter) {
 }
 
 // The part that names the server: postgresql://[user@]host:port/database, all hosts of a list.
-SubmitGate::Server* SubmitGate::server_of(std::string_view database_url) {
+// sqlite:PATH has none.
+SubmitGate::Server& SubmitGate::server_of(std::string_view database_url) {
+  std::string_view authority;
   const size_t scheme = database_url.find("://");
-  if (scheme == std::string_view::npos) return nullptr;
-  std::string_view authority = database_url.substr(scheme + 3);
-  authority = authority.substr(0, authority.find('/'));
-  const size_t user = authority.rfind('@');
-  if (user != std::string_view::npos) authority.remove_prefix(user + 1);
+  if (scheme != std::string_view::npos) {
+    authority = database_url.substr(scheme + 3);
+    authority = authority.substr(0, authority.find('/'));
+    const size_t user = authority.rfind('@');
+    if (user != std::string_view::npos) authority.remove_prefix(user + 1);
+  }
   std::unique_ptr<Server>& server = servers_[std::string(authority)];
   if (server == nullptr) server = std::make_unique<Server>();
-  return server.get();
+  return *server;
 }
 
 }  // namespace postback::ingest

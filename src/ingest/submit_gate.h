@@ -1,7 +1,8 @@
 // How many batches one core lets a database server work on at once, over all lanes. With many
 // partners on one server each lane alone would send its few rows as soon as it can, and the server
 // would spend its time on commits; a lane that waits for a slot has more rows when its turn comes.
-// One partner alone never meets the bound.
+// The SQLite files together count as one server: their commits share this machine's CPUs and, most
+// often, its disk. One partner alone never meets the bound.
 //
 // A batch that is late gives its slot back (SubmitGate::kSlotNs): a lane whose table is locked does
 // not hold up the others. Thread: its core's.
@@ -43,8 +44,8 @@ class SubmitGate {
     std::deque<SlotWaiter*> waiting_;
   };
 
-  // nullptr: a database without a server (SQLite). Lives as long as the gate.
-  Server* server_of(std::string_view database_url);
+  // Lives as long as the gate.
+  Server& server_of(std::string_view database_url);
 
  private:
   absl::flat_hash_map<std::string, std::unique_ptr<Server>> servers_;

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 
 #include "postback/loop.h"
 #include "postback/message.h"
@@ -31,7 +32,7 @@ class MessageChain {
 class Mailbox {
  public:
   // A mailbox of a thread that runs `loop` (woken through it), or, without a loop, of a thread
-  // that waits in wait().
+  // that waits in wait(). It outlives every call of post().
   explicit Mailbox(Loop* loop) : loop_(loop) {}
   Mailbox(const Mailbox&) = delete;
   Mailbox& operator=(const Mailbox&) = delete;
@@ -47,7 +48,10 @@ class Mailbox {
   void wait();
 
  private:
+  void wake_owner();
+
   std::atomic<Message*> newest_{nullptr};
+  std::atomic<uint32_t> asleep_{0};  // 1: the owner is in wait(), see there. A futex.
   Loop* loop_;
 };
 
