@@ -75,6 +75,7 @@ MinuteStats* minute_of(int64_t minute_us, std::vector<MinuteStats>* minutes) {
 
 base::TextBuffer* PgParameterList::add() {
   CHECK(count_ < kCountMax);
+  nulls_[static_cast<size_t>(count_)] = false;
   base::TextBuffer* value = &values_[static_cast<size_t>(count_++)];
   value->clear(kBufferBytesKept);
   return value;
@@ -95,13 +96,23 @@ void PgParameterList::add_timestamptz(int64_t time_us) {
   out->close(put_timestamptz(out->open(8), time_us));
 }
 
+void PgParameterList::add_decimal(const Decimal& value) {
+  base::TextBuffer* out = add();
+  out->close(value.write_to(out->open(Decimal::kTextBytesMax)));
+}
+
+void PgParameterList::add_null() {
+  add();
+  nulls_[static_cast<size_t>(count_ - 1)] = true;
+}
+
 void PgParameterList::send(PgConnection* connection, const char* statement) const {
   std::array<const char*, kCountMax> values;
   std::array<int, kCountMax> sizes;
   std::array<int, kCountMax> formats;
   for (size_t i = 0; i < static_cast<size_t>(count_); ++i) {
     const std::string_view value = values_[i].view();
-    values[i] = value.data();
+    values[i] = nulls_[i] ? nullptr : value.data();
     sizes[i] = static_cast<int>(value.size());
     formats[i] = 1;
   }
@@ -186,40 +197,23 @@ void encode_quarantine(int32_t partner_id, int64_t writer_id,
   }
 }
 
-void encode_stats(int32_t partner_id, int64_t writer_id, const std::vector<MinuteStats>& minutes,
+void encode_stats(int32_t partner_id, int64_t writer_id, const MinuteStats& minute,
                   PgParameterList* list) {
   list->clear();
   list->add_int4(partner_id);
+  list->add_timestamptz(minute.minute_us);
   list->add_int8(writer_id);
-  const auto add_counts = [&](int64_t MinuteStats::*count) {
-    add_column(minutes, PgType::int8, list, [count](const MinuteStats& each, PgArrayWriter* array) {
-      array->add_int8(each.*count);
-    });
-  };
-  const auto add_sums = [&](Decimal MinuteStats::*sum) {
-    add_column(minutes, PgType::text, list, [sum](const MinuteStats& each, PgArrayWriter* array) {
-      array->add_decimal(each.*sum);
-    });
-  };
-  const auto add_times = [&](int64_t MinuteStats::*time) {
-    add_column(minutes, PgType::timestamptz, list,
-               [time](const MinuteStats& each, PgArrayWriter* array) {
-                 if (each.conversion_count > 0) {
-                   array->add_timestamptz(each.*time);
-                 } else {
-                   array->add_null();
-                 }
-               });
-  };
-  add_column(minutes, PgType::timestamptz, list, [](const MinuteStats& each, PgArrayWriter* array) {
-    array->add_timestamptz(each.minute_us);
-  });
-  add_counts(&MinuteStats::conversion_count);
-  add_counts(&MinuteStats::duplicate_count);
-  add_sums(&MinuteStats::sale_amount);
-  add_sums(&MinuteStats::earning);
-  add_times(&MinuteStats::first_us);
-  add_times(&MinuteStats::last_us);
+  list->add_int8(minute.conversion_count);
+  list->add_int8(minute.duplicate_count);
+  list->add_decimal(minute.sale_amount);
+  list->add_decimal(minute.earning);
+  for (const int64_t time_us : {minute.first_us, minute.last_us}) {
+    if (minute.conversion_count > 0) {
+      list->add_timestamptz(time_us);
+    } else {
+      list->add_null();
+    }
+  }
 }
 
 }  // namespace postback::store

@@ -28,6 +28,8 @@ class PgParameterList {
   void add_int4(int32_t value);
   void add_int8(int64_t value);
   void add_timestamptz(int64_t time_us);
+  void add_decimal(const Decimal& value);  // As text.
+  void add_null();
   int count() const { return count_; }
   std::string_view value(int index) const { return values_[static_cast<size_t>(index)].view(); }
 
@@ -38,6 +40,7 @@ class PgParameterList {
   // A buffer that one huge batch made larger than this is given back.
   static constexpr size_t kBufferBytesKept = 4 * 1024 * 1024;
   std::array<base::TextBuffer, kCountMax> values_;
+  std::array<bool, kCountMax> nulls_{};
   int count_ = 0;
 };
 
@@ -66,7 +69,7 @@ void encode_find_stored(int32_t partner_id, int64_t writer_id, const std::vector
 void encode_quarantine(int32_t partner_id, int64_t writer_id,
                        const std::vector<const Conversion*>& rows, PgParameterList* list);
 // All of add_stats.
-void encode_stats(int32_t partner_id, int64_t writer_id, const std::vector<MinuteStats>& minutes,
+void encode_stats(int32_t partner_id, int64_t writer_id, const MinuteStats& minute,
                   PgParameterList* list);
 
 }  // namespace postback::store

@@ -82,15 +82,12 @@ constexpr PgStatement kWriter[] = {
      " SELECT $1::int4, date_trunc('minute', received_at), $2::int8, count(*) FROM inserted"
      " GROUP BY 2" ADD_TO_STATS},
 
-    // Sums that were computed here, a row per minute.
+    // Sums that were computed here, of one minute: a batch spans one, seldom two.
     {kAddStats,
      "INSERT INTO postback_stats AS s (partner_id, minute, writer, conversion_count,"
      " duplicate_count, sale_amount, earning, first_conversion_at, last_conversion_at)"
-     " SELECT $1::int4, u.minute, $2::int8, u.conversions, u.duplicates, u.sale::numeric,"
-     " u.earning::numeric, u.first_at, u.last_at"
-     " FROM unnest($3::timestamptz[], $4::int8[], $5::int8[], $6::text[], $7::text[],"
-     " $8::timestamptz[], $9::timestamptz[])"
-     " AS u(minute, conversions, duplicates, sale, earning, first_at, last_at)" ADD_TO_STATS},
+     " VALUES ($1::int4, $2::timestamptz, $3::int8, $4::int8, $5::int8, $6::text::numeric,"
+     " $7::text::numeric, $8::timestamptz, $9::timestamptz)" ADD_TO_STATS},
 };
 
 #define MICROSECONDS(column) "(extract(epoch FROM " column ") * 1000000)::int8"

@@ -118,8 +118,8 @@ void PgWriter::send(Slot slot, bool plain) {
   if (batch.duplicate_count > 0) {
     add_duplicates(base::minute_floor_us(batch.duplicates_at_us), batch.duplicate_count, &minutes_);
   }
-  if (!minutes_.empty()) {
-    encode_stats(partner_id, writer_id_, minutes_, &parameters_);
+  for (const MinuteStats& minute : minutes_) {
+    encode_stats(partner_id, writer_id_, minute, &parameters_);
     parameters_.send(connection, kAddStats);
   }
   connection->send_sync();
