@@ -17,6 +17,7 @@
 #include "partner/sql_client.h"
 #include "postback/partner.h"
 #include "retention/purge_lease.h"
+#include "retention/purge_pace.h"
 #include "retention/purge_rows.h"
 
 namespace postback::retention {
@@ -53,8 +54,7 @@ base::Result<std::unique_ptr<partner::SqlClient>> open_for_purge(const Partner& 
 
 class Purge {
  public:
-  // Rests for so many nanoseconds; false: stop.
-  using Pause = std::function<bool(uint64_t pause_ns)>;
+  using Pause = PurgePace::Pause;
   // `holder`: see PurgeLease. `client`, if not null: opened as SqlMode::guest.
   Purge(const Partner& partner, partner::SqlClient* client, int64_t holder,
         const base::Clock* clock, Pause pause);
@@ -75,13 +75,11 @@ class Purge {
   base::Status remove_quarantined(const std::vector<FoundRow>& rows);
   base::Status change(const std::function<base::Result<int64_t>()>& transaction, int64_t* count);
   bool may_go_on(base::Status* status);
-  void limit_log();
-  void rest(uint64_t worked_ns);
 
   const Partner partner_;
   partner::SqlClient* const client_;
   const base::Clock* const clock_;
-  const Pause pause_;
+  PurgePace pace_;
   const PurgeBounds bounds_;
   PurgeLease lease_;
   PurgeRows rows_;
@@ -89,7 +87,6 @@ class Purge {
   int64_t floor_id_ = 0;
   bool floor_stays_ = false;  // A row was met that is kept, with an id of the past.
   size_t batch_rows_;
-  bool stopped_ = false;
 };
 
 }  // namespace postback::retention
