@@ -63,6 +63,7 @@ Purge::Purge(const Partner& partner, SqlClient* client, int64_t holder, const ba
       bounds_(partner, clock->wall_us()),
       lease_(client, partner.id, holder, clock),
       rows_(client, partner.id),
+      stats_(client, partner.id, clock->wall_us()),
       batch_rows_(kBatchRowsMax / 5) {}
 
 Result<PurgeOutcome> Purge::run(bool only_if_due) {
@@ -100,6 +101,10 @@ Status Purge::run_phases(int64_t from_id) {
   if (status.ok()) {
     status = walk(PurgeRows::Table::quarantine, 0, bounds_.purge_below_id, bounds_.purge_before,
                   [this](const auto& rows) { return remove_quarantined(rows); });
+  }
+  if (status.ok() && !pace_.stopped()) {
+    status = stats_.run(
+        &pace_, clock_, [this](Status* kept) { return may_go_on(kept); }, &counts_.stats);
   }
   return status;
 }

@@ -1,7 +1,7 @@
 // One purge of one partner, beside running servers: conversions older than data_retention_days are
 // slimmed (purge_rows.h), quarantined postbacks of that age are deleted, and the ids of conversions
-// older than dedupe_retention_days are forgotten. postback_stats is not touched: what was received
-// stays counted.
+// older than dedupe_retention_days are forgotten. What was received stays counted: rows of
+// postback_stats are only merged (stats_merge.h), whatever the partner's settings are.
 //
 // Safe to stop or kill anywhere: each batch is a transaction, and the next purge begins where this
 // one left off. Thread: one, which it blocks.
@@ -19,6 +19,7 @@
 #include "retention/purge_lease.h"
 #include "retention/purge_pace.h"
 #include "retention/purge_rows.h"
+#include "retention/stats_merge.h"
 
 namespace postback::retention {
 
@@ -26,6 +27,7 @@ struct PurgeCounts {
   int64_t purged = 0;       // Conversions whose row was slimmed.
   int64_t forgotten = 0;    // Ids that are new again when they come.
   int64_t quarantined = 0;  // Quarantined postbacks deleted.
+  StatsMergeCounts stats;
 };
 
 enum class PurgeOutcome : uint8_t {
@@ -83,6 +85,7 @@ class Purge {
   const PurgeBounds bounds_;
   PurgeLease lease_;
   PurgeRows rows_;
+  StatsMerge stats_;
   PurgeCounts counts_;
   int64_t floor_id_ = 0;
   bool floor_stays_ = false;  // A row was met that is kept, with an id of the past.

@@ -19,8 +19,8 @@
 
 namespace postback::postbackctl {
 
-// Our rows of postback_stats. Servers take random positive numbers; two of us at once add to the
-// same rows, which each statement does in one step.
+// Our rows of postback_stats. Servers take random positive numbers, merged rows have 0; two of us
+// at once add to the same rows, which each statement does in one step.
 constexpr int64_t kRetryWriter = -1;
 
 enum class MoveResult : uint8_t {
