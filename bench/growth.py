@@ -4,15 +4,18 @@ A server per size, all with their tables filled beforehand, and in each round on
 under the same load, so that their ratio is one of neighbours in time.
 """
 
+import json
 import os
 import sqlite3
 import statistics
+import subprocess
 import time
 
 import beds
 import checks
 import clients
 from beds import PATH
+from harness import BUILD
 from scenarios import Scenario
 
 # Filled rows lie over this time before now, evenly: less than the 30 days after which they would be
@@ -128,9 +131,22 @@ def fill(bed, size):
         bed.cluster.stop()
         bed.cluster.start(*GROWN)
         beds.recycle_log(bed.cluster, LOG_SEGMENTS)
+    if size > 0:
+        _merge_statistics(bed)
     os.sync()
     bed.start()
     print(f"filled a table with {size:,} rows in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _merge_statistics(bed):
+    """Old minutes are merged, as on a server that has run for these days. Nothing is purged."""
+    done = subprocess.run([BUILD / "postbackctl", "purge", "--partner", "rector", "--json"],
+                          env=bed.server.environment(), cwd=bed.server.folder, capture_output=True,
+                          check=True)  # It takes its time.
+    report, = json.loads(done.stdout)["partners"]
+    assert report["conversions"] == 0 and report["stats_hours_merged"] > 0, report
+    if bed.cluster:
+        bed.cluster.sql("VACUUM (ANALYZE) postback_stats", "rector_db")
 
 
 def _fill_postgresql(cluster, size, first_us, step_us):

@@ -52,7 +52,7 @@ struct Batch : Message {
 };
 
 // Statistics of a partner since a point in time, exact: kept in table postback_stats as rows come
-// in.
+// in, and merged there when they are old (retention/stats_window.h).
 struct StoreStats {
   int64_t conversion_count = 0;
   int64_t duplicate_count = 0;
@@ -80,7 +80,7 @@ struct StoreRead : Message {
   enum class Kind : uint8_t { stats, conversions };
   Kind kind = Kind::stats;
   int32_t partner_id = 0;
-  int64_t since_us = 0;           // stats: from the minute that holds this time on.
+  int64_t since_us = 0;           // stats: the rows from the minute that holds this time on.
   int32_t limit = 10;             // conversions: at most 1000 rows, newest (highest id) first,
   int64_t before_id = INT64_MAX;  // with ids below this one.
   // Result:

@@ -59,10 +59,11 @@ Purge::Purge(const Partner& partner, SqlClient* client, int64_t holder, const ba
     : partner_(partner),
       client_(client),
       clock_(clock),
-      pause_(std::move(pause)),
+      pace_(client, clock, std::move(pause)),
       bounds_(partner, clock->wall_us()),
       lease_(client, partner.id, holder, clock),
       rows_(client, partner.id),
+      stats_(client, partner.id, clock->wall_us()),
       batch_rows_(kBatchRowsMax / 5) {}
 
 Result<PurgeOutcome> Purge::run(bool only_if_due) {
@@ -78,7 +79,7 @@ Result<PurgeOutcome> Purge::run(bool only_if_due) {
   }
   floor_id_ = lease_.floor_id();
   Status status = run_phases(only_if_due ? std::max<int64_t>(0, floor_id_ - kLateIds) : 0);
-  if (status.ok() && !stopped_) {
+  if (status.ok() && !pace_.stopped()) {
     status = lease_.finish(floor_id_);
     if (status.ok()) return PurgeOutcome::complete;
   }
@@ -90,7 +91,7 @@ Result<PurgeOutcome> Purge::run(bool only_if_due) {
 Status Purge::run_phases(int64_t from_id) {
   Status status = walk(PurgeRows::Table::conversions, from_id, bounds_.purge_below_id,
                        bounds_.purge_before, [this](const auto& rows) { return slim(rows); });
-  if (status.ok() && !stopped_ && !floor_stays_) {
+  if (status.ok() && !pace_.stopped() && !floor_stays_) {
     floor_id_ = std::max(floor_id_, bounds_.purge_below_id);
   }
   if (status.ok()) {
@@ -101,6 +102,10 @@ Status Purge::run_phases(int64_t from_id) {
     status = walk(PurgeRows::Table::quarantine, 0, bounds_.purge_below_id, bounds_.purge_before,
                   [this](const auto& rows) { return remove_quarantined(rows); });
   }
+  if (status.ok() && !pace_.stopped()) {
+    status = stats_.run(
+        &pace_, clock_, [this](Status* kept) { return may_go_on(kept); }, &counts_.stats);
+  }
   return status;
 }
 
@@ -109,12 +114,12 @@ Status Purge::walk(PurgeRows::Table table, int64_t from_id, int64_t end_id,
                    const std::string& before, const Handle& handle) {
   int64_t after_id = from_id - 1;
   Status status;
-  while (!stopped_ && may_go_on(&status)) {
+  while (!pace_.stopped() && may_go_on(&status)) {
     const uint64_t began_ns = clock_->monotonic_ns();
     Result<std::vector<FoundRow>> found = rows_.find(table, after_id, end_id, before, batch_rows_);
     if (!found.ok()) return found.status();
     if (found.value().empty()) break;
-    rest(clock_->monotonic_ns() - began_ns);
+    pace_.rest(clock_->monotonic_ns() - began_ns);
     status = handle(found.value());
     if (!status.ok()) break;
     after_id = found.value().back().id;
@@ -150,15 +155,15 @@ Status Purge::slim(const std::vector<FoundRow>& rows) {
   }
   Status status;
   for (const RowIdList& part : rows_.slim_parts(ids)) {
-    if (stopped_ || !status.ok()) return status;
+    if (pace_.stopped() || !status.ok()) return status;
     status = change([&] { return rows_.slim(part, bounds_.purge_before, bounds_.now); },
                     &counts_.purged);
   }
-  if (!extra.empty() && status.ok() && !stopped_) {
+  if (!extra.empty() && status.ok() && !pace_.stopped()) {
     status =
         change([&] { return rows_.remove_extra(extra, bounds_.purge_before); }, &counts_.purged);
   }
-  if (!status.ok() || stopped_ || floor_stays_) return status;
+  if (!status.ok() || pace_.stopped() || floor_stays_) return status;
   floor_stays_ = kept_id != 0;
   floor_id_ = floor_stays_ ? kept_id : std::max(floor_id_, rows.back().id + 1);
   return status;
@@ -185,38 +190,14 @@ Status Purge::remove_quarantined(const std::vector<FoundRow>& rows) {
 
 // Runs one transaction, adapts the size of the batches to the time it took, and rests.
 Status Purge::change(const std::function<Result<int64_t>()>& transaction, int64_t* count) {
-  for (int attempt = 1;; ++attempt) {
-    const uint64_t began_ns = clock_->monotonic_ns();
-    Result<int64_t> changed = transaction();
-    const uint64_t worked_ns = clock_->monotonic_ns() - began_ns;
-    if (changed.ok()) {
-      *count += changed.value();
-      const uint64_t fitting = batch_rows_ * kBatchTargetNs / std::max<uint64_t>(worked_ns, 1);
-      batch_rows_ = std::clamp<size_t>(std::min<uint64_t>(fitting, batch_rows_ * 2), kBatchRowsMin,
-                                       kBatchRowsMax);
-      limit_log();
-      rest(worked_ns);
-      return Status();
-    }
-    // A SQLite file has one writer, which may be busy; nothing else is known to pass soon.
-    if (client_->kind() != base::DatabaseKind::sqlite || client_->broken() ||
-        attempt == kBusyTimesMax) {
-      return changed.status();
-    }
-    stopped_ = stopped_ || !pause_(kBusyPauseNs);
-    if (stopped_) return Status();
-  }
-}
-
-// A server that stores nothing does not empty the write-ahead log either.
-void Purge::limit_log() {
-  if (client_->log_pages() < kLogPagesMax) return;
-  // When it fails, the log is longer until the server or the next attempt writes it back.
-  (void)client_->checkpoint();
-}
-
-void Purge::rest(uint64_t worked_ns) {
-  stopped_ = stopped_ || !pause_(std::min(worked_ns * kPauseTimes, kPauseNsMax));
+  uint64_t worked_ns = 0;
+  Result<int64_t> changed = pace_.change(transaction, &worked_ns);
+  if (!changed.ok()) return changed.status();
+  *count += changed.value();
+  const uint64_t fitting = batch_rows_ * kBatchTargetNs / std::max<uint64_t>(worked_ns, 1);
+  batch_rows_ = std::clamp<size_t>(std::min<uint64_t>(fitting, batch_rows_ * 2), kBatchRowsMin,
+                                   kBatchRowsMax);
+  return Status();
 }
 
 }  // namespace postback::retention

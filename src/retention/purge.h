@@ -1,7 +1,7 @@
 // One purge of one partner, beside running servers: conversions older than data_retention_days are
 // slimmed (purge_rows.h), quarantined postbacks of that age are deleted, and the ids of conversions
-// older than dedupe_retention_days are forgotten. postback_stats is not touched: what was received
-// stays counted.
+// older than dedupe_retention_days are forgotten. What was received stays counted: rows of
+// postback_stats are only merged (stats_merge.h), whatever the partner's settings are.
 //
 // Safe to stop or kill anywhere: each batch is a transaction, and the next purge begins where this
 // one left off. Thread: one, which it blocks.
@@ -17,7 +17,9 @@
 #include "partner/sql_client.h"
 #include "postback/partner.h"
 #include "retention/purge_lease.h"
+#include "retention/purge_pace.h"
 #include "retention/purge_rows.h"
+#include "retention/stats_merge.h"
 
 namespace postback::retention {
 
@@ -25,6 +27,7 @@ struct PurgeCounts {
   int64_t purged = 0;       // Conversions whose row was slimmed.
   int64_t forgotten = 0;    // Ids that are new again when they come.
   int64_t quarantined = 0;  // Quarantined postbacks deleted.
+  StatsMergeCounts stats;
 };
 
 enum class PurgeOutcome : uint8_t {
@@ -53,8 +56,7 @@ base::Result<std::unique_ptr<partner::SqlClient>> open_for_purge(const Partner& 
 
 class Purge {
  public:
-  // Rests for so many nanoseconds; false: stop.
-  using Pause = std::function<bool(uint64_t pause_ns)>;
+  using Pause = PurgePace::Pause;
   // `holder`: see PurgeLease. `client`, if not null: opened as SqlMode::guest.
   Purge(const Partner& partner, partner::SqlClient* client, int64_t holder,
         const base::Clock* clock, Pause pause);
@@ -75,21 +77,19 @@ class Purge {
   base::Status remove_quarantined(const std::vector<FoundRow>& rows);
   base::Status change(const std::function<base::Result<int64_t>()>& transaction, int64_t* count);
   bool may_go_on(base::Status* status);
-  void limit_log();
-  void rest(uint64_t worked_ns);
 
   const Partner partner_;
   partner::SqlClient* const client_;
   const base::Clock* const clock_;
-  const Pause pause_;
+  PurgePace pace_;
   const PurgeBounds bounds_;
   PurgeLease lease_;
   PurgeRows rows_;
+  StatsMerge stats_;
   PurgeCounts counts_;
   int64_t floor_id_ = 0;
   bool floor_stays_ = false;  // A row was met that is kept, with an id of the past.
   size_t batch_rows_;
-  bool stopped_ = false;
 };
 
 }  // namespace postback::retention

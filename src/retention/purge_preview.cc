@@ -51,6 +51,9 @@ Result<PurgePreview> preview_purge(partner::SqlClient* client, const Partner& pa
     if (!found.ok()) return found.status();
     *other.count = integer_of(found.value().rows[0][0]);
   }
+  Result<StatsMergeCounts> stats = StatsMerge(client, partner.id, now_us).preview();
+  if (!stats.ok()) return stats.status();
+  preview.counts.stats = stats.value();
   return preview;
 }
 

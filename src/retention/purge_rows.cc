@@ -43,15 +43,16 @@ std::string time_text(int64_t time_us) {
   return text;
 }
 
+Status begin_purge(partner::SqlTransaction* transaction, partner::SqlClient* client) {
+  const Status status = transaction->begin();
+  if (!status.ok() || client->kind() == base::DatabaseKind::sqlite) return status;
+  return client->run(kPostgresSettings);
+}
+
 PurgeRows::PurgeRows(partner::SqlClient* client, int32_t partner_id)
     : client_(client),
       partner_id_(std::to_string(partner_id)),
       is_sqlite_(client->kind() == base::DatabaseKind::sqlite) {}
-
-Status PurgeRows::begin(partner::SqlTransaction* transaction) {
-  const Status status = transaction->begin();
-  return status.ok() && !is_sqlite_ ? client_->run(kPostgresSettings) : status;
-}
 
 Result<std::vector<FoundRow>> PurgeRows::find(Table table, int64_t after_id, int64_t end_id,
                                               const std::string& before, size_t row_count_max) {
@@ -64,7 +65,7 @@ Result<std::vector<FoundRow>> PurgeRows::find(Table table, int64_t after_id, int
       " ORDER BY id LIMIT " + std::to_string(row_count_max);
   partner::SqlTransaction transaction(client_);
   if (!is_sqlite_) {  // A SQLite transaction would keep the server from writing.
-    const Status status = begin(&transaction);
+    const Status status = begin_purge(&transaction, client_);
     if (!status.ok()) return status;
   }
   Result<SqlResult> found = client_->query(sql, {before});
@@ -105,7 +106,7 @@ std::string PurgeRows::of_ours(const RowIdList& ids) const {
 Result<int64_t> PurgeRows::change(const std::string& sql,
                                   const std::vector<partner::SqlText>& values) {
   partner::SqlTransaction transaction(client_);
-  Status status = begin(&transaction);
+  Status status = begin_purge(&transaction, client_);
   if (!status.ok()) return status;
   Result<SqlResult> changed = client_->query(sql, values);
   if (!changed.ok()) return changed.status();
@@ -117,7 +118,7 @@ Result<int64_t> PurgeRows::change(const std::string& sql,
 Result<int64_t> PurgeRows::slim(const RowIdList& ids, const std::string& before,
                                 const std::string& now) {
   partner::SqlTransaction transaction(client_);
-  Status status = begin(&transaction);
+  Status status = begin_purge(&transaction, client_);
   if (!status.ok()) return status;
   Result<SqlResult> changed = client_->query(
       kSlim + of_ours(ids) + " AND received_at < $2 AND purged_at IS NULL AND NOT is_duplicate",

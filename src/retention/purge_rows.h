@@ -54,7 +54,6 @@ class PurgeRows {
   base::Result<int64_t> remove_quarantined(const RowIdList& ids, const std::string& before);
 
  private:
-  base::Status begin(partner::SqlTransaction* transaction);
   base::Result<int64_t> change(const std::string& sql, const std::vector<partner::SqlText>& values);
   base::Status join_pages(const RowIdList& ids, const std::string& now);
   base::Status insert_again(const partner::SqlRow& row);
@@ -64,6 +63,9 @@ class PurgeRows {
   const std::string partner_id_;
   const bool is_sqlite_;
 };
+
+// Begins a transaction of a purge, with the settings it needs in PostgreSQL.
+base::Status begin_purge(partner::SqlTransaction* transaction, partner::SqlClient* client);
 
 // A time as a parameter of both kinds of database.
 std::string time_text(int64_t time_us);

@@ -155,8 +155,10 @@ void Retention::Impl::report(const Partner& partner, const PurgeCounts& counts, 
       " older than " + counted(partner.data_retention_days, "day", "days") + ", forgot " +
       counted(counts.forgotten, "id", "ids") + " older than " +
       counted(std::max(partner.data_retention_days, partner.dedupe_retention_days), "day", "days") +
-      ", in " + std::to_string(took_ns / kMillisecondNs) + " ms";
-  if (row_count > 0) {
+      ", merged the statistics of " + counted(counts.stats.hours, "hour", "hours") + " and " +
+      counted(counts.stats.days, "day", "days") + ", in " +
+      std::to_string(took_ns / kMillisecondNs) + " ms";
+  if (row_count + counts.stats.hours + counts.stats.days > 0) {
     LOG_INFO("purge", line);
   } else {
     LOG_DEBUG("purge", line);

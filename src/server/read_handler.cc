@@ -3,13 +3,13 @@
 #include <memory>
 
 #include "base/log.h"
+#include "retention/stats_window.h"
 #include "server/answers.h"
 #include "server/query_integer.h"
 
 namespace postback::server {
 namespace {
 
-constexpr int64_t kHourUs = 3'600'000'000;
 constexpr int64_t kHoursDefault = 24;
 constexpr int64_t kPageRowsDefault = 10;
 
@@ -33,7 +33,8 @@ bool ReadHandler::read_query(std::string_view query, Job* job, std::string* faul
   };
   if (job->kind == StoreRead::Kind::stats) {
     if (!range("hours", 1, kStatsHoursMax, kHoursDefault, &job->hours)) return false;
-    job->since_us = environment_.clock->wall_us() - job->hours * kHourUs;
+    const int64_t now_us = environment_.clock->wall_us();
+    job->since_us = retention::stats_begin_us(now_us - job->hours * retention::kHourUs, now_us);
     return true;
   }
   int64_t limit = 0;

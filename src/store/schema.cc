@@ -33,7 +33,9 @@ CREATE TABLE IF NOT EXISTS postback_purge (
 
 // conversion_id is part of every unique key of the conversions, so that the table can later be
 // distributed by it. postback_stats: one row per minute and writer, so that writers never wait for
-// each other's row locks; fillfactor leaves room for updates in place (HOT).
+// each other's row locks; fillfactor leaves room for updates in place (HOT). Old rows are merged by
+// the purge: then `minute` is the start of an hour or a UTC day, and `writer` is 0
+// (src/retention/stats_merge.h).
 constexpr const char* kPostgres[] = {R"sql(
 CREATE TABLE IF NOT EXISTS partner_conversions (
   id bigint NOT NULL,

@@ -8,9 +8,9 @@
 #include <string>
 
 #include "ingest/row_id.h"
+#include "purge_harness.h"
 #include "retention/limits.h"
 #include "retention/purge_preview.h"
-#include "store_harness.h"
 
 namespace postback::test {
 namespace {
@@ -20,23 +20,8 @@ using retention::kDayUs;
 using retention::PurgeCounts;
 using retention::PurgeOutcome;
 
-class TestClock final : public base::Clock {
- public:
-  int64_t wall_us() const override { return now_us; }
-  uint64_t monotonic_ns() const override { return base::system_clock().monotonic_ns(); }
-  int64_t now_us = kSomeTimeUs + 1000 * kDayUs;
-};
-
-class Purges : public StoreTest {
+class Purges : public PurgeTest {
  protected:
-  void SetUp() override {
-    StoreTest::SetUp();
-    if (IsSkipped()) return;
-    partner_.id = 1;
-    partner_.partner_code = "p";
-    partner_.effective_database_url = database_->url();
-  }
-
   // A conversion that was received so many days ago, with an id of that time.
   Conversion& add(TestBatch* batch, const std::string& conversion_id, int64_t days_ago,
                   int32_t partner = 1) {
@@ -66,23 +51,6 @@ class Purges : public StoreTest {
     return std::to_string(days_ago) + "-" + std::string(6 - text.size(), '0') + text;
   }
 
-  base::Result<PurgeOutcome> run(retention::Purge::Pause pause, bool only_if_due = false,
-                                 int64_t holder = 7) {
-    auto client = retention::open_for_purge(partner_, partner::SqlMode::guest, {});
-    if (!client.ok()) return client.status();
-    if (client.value() == nullptr) return PurgeOutcome::nothing_there;
-    retention::Purge purge(partner_, client.value().get(), holder, &clock_, std::move(pause));
-    auto outcome = purge.run(only_if_due);
-    counts_ = purge.counts();
-    return outcome;
-  }
-  // Runs to the end; the conversions purged.
-  int64_t purge() {
-    auto outcome = run([](uint64_t) { return true; });
-    EXPECT_TRUE(outcome.ok()) << outcome.status().message();
-    EXPECT_EQ(outcome.value(), PurgeOutcome::complete);
-    return counts_.purged;
-  }
   RowResult repeat(TestStore& store, const std::string& conversion_id) {
     TestBatch batch;
     batch.expected_new = true;
@@ -94,10 +62,6 @@ class Purges : public StoreTest {
     return store.conversions(1000, INT64_MAX, partner).conversions.size();
   }
   std::string row_count() { return database_->value("SELECT count(*) FROM partner_conversions"); }
-
-  TestClock clock_;
-  Partner partner_;
-  PurgeCounts counts_;
 };
 
 TEST_P(Purges, SlimWhatIsOlderAndKeepItsIdForRepeats) {

@@ -110,7 +110,8 @@ class Purge(Suite):
         self.assertIn(foreseen.pop("days"), (1, 2))
         self.assertEqual(foreseen, {
             "partner": self.code, "data_retention_days": 30, "dedupe_retention_days": 400,
-            "conversions": 2, "quarantined": 1, "ids_forgotten": 0})
+            "conversions": 2, "quarantined": 1, "ids_forgotten": 0,
+            "stats_hours_merged": 0, "stats_days_merged": 0})
         self.assertEqual(self.shown(), ["young", "b", "a"], "nothing was changed")
         self.assertEqual(self.purge(), foreseen)
         self.assertEqual(self.shown(), ["young"])
@@ -127,6 +128,31 @@ class Purge(Suite):
         self.assertEqual(after["quarantined"], before["quarantined"])
         self.assertEqual(after["total_sale_amount"], Decimal("4.40"))
         self.assertEqual(after["first_conversion_at"], before["first_conversion_at"])
+
+    def test_old_statistics_are_merged_and_stay_exact(self):
+        self.send("a", "b", "a")
+        self.quarantine()
+        self.stats()  # Repeats are filed before it is read.
+        self.server.stop()
+        moved = ("minute - interval '40 days'" if self.cluster else
+                 "strftime('%Y-%m-%dT%H:%M:%f', minute, '-40 days') || '000Z'")
+        self.execute(f"UPDATE postback_stats SET minute = {moved}")
+        self.leave_to_the_operator()
+        self.server.start()
+        before = self.stats()
+        foreseen = self.purge("--dry-run")
+        self.assertGreaterEqual(foreseen["stats_hours_merged"], 1)
+        done = self.purge()
+        for name in ("stats_hours_merged", "stats_days_merged"):
+            self.assertEqual(done[name], foreseen[name])
+        self.assertEqual(self.stats(), before)
+        rows = self.database(self.name).rows("SELECT DISTINCT writer FROM postback_stats")
+        self.assertEqual([row["writer"] for row in rows], [0])
+        for hours, form in ((48, r":00Z$"), (49, r":00:00Z$"), (841, r"T00:00:00Z$")):
+            answer = self.server.get(f"/partner{self.endpoint}/stats?hours={hours}").json["stats"]
+            self.assertRegex(answer["since"], form)
+        self.send("c")
+        self.assertEqual(self.stats()["total_conversions"], before["total_conversions"] + 1)
 
     def test_an_id_is_new_again_after_dedupe_retention_days(self):
         self.send("x", "y")
@@ -156,7 +182,8 @@ class Purge(Suite):
         self.assertEqual(self.send("a"), ["duplicate"])
         text = self.server.ctl("purge", "--partner", self.code).stdout
         self.assertEqual(text, f"{self.code}: 0 conversions and 0 quarantined postbacks older than "
-                         "9 days purged; 0 ids older than 11 days forgotten\n")
+                         "9 days purged; 0 ids older than 11 days forgotten; statistics of 0 "
+                         "hours and 0 days merged\n")
 
     def test_the_server_purges_by_itself_once_a_day(self):
         self.send("a", "b")

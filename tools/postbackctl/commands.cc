@@ -146,10 +146,12 @@ std::span<const Command> commands() {
        "Does now what each server does once a day: conversions older than data_retention_days\n"
        "lose their content and are shown no more, and only their ids stay, so that a repeat is a\n"
        "duplicate until dedupe_retention_days have passed. Quarantined postbacks of that age are\n"
-       "deleted. The sums of /stats stay. Works beside running servers, in small steps with\n"
+       "deleted. The sums of /stats stay; those older than two days are merged by the hour, those\n"
+       "older than 35 days by the UTC day. Works beside running servers, in small steps with\n"
        "pauses, and may be interrupted and run again.\n\n"
        "  --partner CODE   only this partner's\n"
-       "  --dry-run        say what would go, in rows and days; change nothing\n",
+       "  --dry-run        say what would go, in rows and days, and what would be merged; change\n"
+       "                   nothing\n",
        run_purge},
       {"journal verify",
        "",

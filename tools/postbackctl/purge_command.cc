@@ -94,7 +94,10 @@ std::string report_text(const Partner& partner, const PurgePreview& report, bool
           (dry_run ? " would be purged; " : " purged; ") +
           counted(report.counts.forgotten, "id", "ids") + " older than " +
           counted(id_days(partner), "day", "days") +
-          (dry_run ? " would be forgotten\n" : " forgotten\n");
+          (dry_run ? " would be forgotten; " : " forgotten; ") + "statistics of " +
+          counted(report.counts.stats.hours, "hour", "hours") + " and " +
+          counted(report.counts.stats.days, "day", "days") +
+          (dry_run ? " would be merged\n" : " merged\n");
   return text;
 }
 
@@ -112,6 +115,8 @@ std::string report_json(const Partner& partner, const PurgePreview& report, bool
   append_member(&json, "conversions", report.counts.purged);
   append_member(&json, "quarantined", report.counts.quarantined);
   append_member(&json, "ids_forgotten", report.counts.forgotten);
+  append_member(&json, "stats_hours_merged", report.counts.stats.hours);
+  append_member(&json, "stats_days_merged", report.counts.stats.days);
   if (dry_run) {
     append_member(&json, "days", report.day_count);
     for (const auto& [name, day] :

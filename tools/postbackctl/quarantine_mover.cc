@@ -5,8 +5,9 @@
 #include <string>
 
 #include "base/time.h"
+#include "retention/purge_rows.h"
+#include "retention/stats_row.h"
 #include "store/schema.h"
-#include "store/sqlite_text.h"
 
 namespace postback::postbackctl {
 namespace {
@@ -25,26 +26,6 @@ constexpr const char* kInsert =
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)"
     " ON CONFLICT (conversion_id, partner_id) WHERE ";
 
-// Adds to our row of the minute. Only PostgreSQL adds decimals exactly.
-constexpr const char* kAddStats =
-    "INSERT INTO postback_stats AS s (partner_id, minute, writer, conversion_count,"
-    " duplicate_count, quarantined_count, sale_amount, earning, first_conversion_at,"
-    " last_conversion_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-    " ON CONFLICT (partner_id, minute, writer) DO UPDATE SET"
-    " conversion_count = s.conversion_count + excluded.conversion_count,"
-    " duplicate_count = s.duplicate_count + excluded.duplicate_count,"
-    " quarantined_count = s.quarantined_count + excluded.quarantined_count,"
-    " sale_amount = s.sale_amount + excluded.sale_amount,"
-    " earning = s.earning + excluded.earning,"
-    " first_conversion_at = least(s.first_conversion_at, excluded.first_conversion_at),"
-    " last_conversion_at = greatest(s.last_conversion_at, excluded.last_conversion_at)";
-
-// The same where $4 to $10 are sums already.
-constexpr const char* kReplaceStats =
-    "INSERT OR REPLACE INTO postback_stats (partner_id, minute, writer, conversion_count,"
-    " duplicate_count, quarantined_count, sale_amount, earning, first_conversion_at,"
-    " last_conversion_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-
 SqlText text_of(const Conversion& conversion, Field field) {
   if (!conversion.has(field)) return std::nullopt;
   return std::string(conversion.text(field));
@@ -52,9 +33,7 @@ SqlText text_of(const Conversion& conversion, Field field) {
 
 SqlText time_of(const std::optional<int64_t>& time_us) {
   if (!time_us.has_value()) return std::nullopt;
-  std::string text;
-  store::set_time_text(&text, *time_us);
-  return text;
+  return retention::time_text(*time_us);
 }
 
 SqlText decimal_of(const std::optional<Decimal>& value) {
@@ -64,11 +43,6 @@ SqlText decimal_of(const std::optional<Decimal>& value) {
 
 int64_t integer_of(const SqlText& text) {
   return std::strtoll(text.value_or("0").c_str(), nullptr, 10);
-}
-
-void widen(std::optional<int64_t>* first, std::optional<int64_t>* last, int64_t time_us) {
-  *first = std::min(first->value_or(time_us), time_us);
-  *last = std::max(last->value_or(time_us), time_us);
 }
 
 }  // namespace
@@ -97,7 +71,7 @@ Result<bool> QuarantineMover::is_stored(std::string_view conversion_id) {
 Status QuarantineMover::move(std::vector<Move>* moves, bool* refused) {
   *refused = false;
   deltas_.clear();
-  store::set_time_text(&now_, base::system_clock().wall_us());
+  now_ = retention::time_text(base::system_clock().wall_us());
   partner::SqlTransaction transaction(client_);
   Status status = transaction.begin();
   if (!status.ok()) return status;
@@ -130,7 +104,8 @@ Status QuarantineMover::move_rows(std::vector<Move>* moves) {
     count(move);
   }
   for (const auto& [minute_us, delta] : deltas_) {
-    const Status status = add_stats(minute_us, delta);
+    const Status status = retention::add_to_stats(
+        client_, partner_id_, retention::time_text(minute_us), kRetryWriter, delta);
     if (!status.ok()) return status;
   }
   return Status();
@@ -168,8 +143,9 @@ Status QuarantineMover::insert(Move* move) {
 
 void QuarantineMover::count(const Move& move) {
   const Conversion& conversion = *move.conversion;
-  Delta& delta = deltas_[base::minute_floor_us(conversion.received_at_us)];
-  ++delta.moved_count;
+  const int64_t received_us = conversion.received_at_us;
+  StoreStats& delta = deltas_[base::minute_floor_us(received_us)];
+  --delta.quarantined_count;
   if (move.result == MoveResult::duplicate) {
     ++delta.duplicate_count;
     return;
@@ -177,53 +153,10 @@ void QuarantineMover::count(const Move& move) {
   ++delta.conversion_count;
   if (conversion.usd_sale_amount) delta.sale_amount.add(*conversion.usd_sale_amount);
   if (conversion.usd_earning) delta.earning.add(*conversion.usd_earning);
-  widen(&delta.first_us, &delta.last_us, conversion.received_at_us);
-}
-
-Status QuarantineMover::add_stats(int64_t minute_us, Delta delta) {
-  const std::string minute = time_of(minute_us).value();
-  if (is_sqlite()) {
-    const Status status = add_stored_stats(minute, &delta);
-    if (!status.ok()) return status;
-  }
-  Result<SqlResult> written =
-      client_->query(is_sqlite() ? kReplaceStats : kAddStats,
-                     {std::to_string(partner_id_), minute, std::to_string(kRetryWriter),
-                      std::to_string(delta.conversion_count), std::to_string(delta.duplicate_count),
-                      std::to_string(-delta.moved_count), delta.sale_amount.to_string(),
-                      delta.earning.to_string(), time_of(delta.first_us), time_of(delta.last_us)});
-  return written.ok() ? Status() : written.status();
-}
-
-// Adds what our row of the minute holds. Nobody writes the file meanwhile.
-Status QuarantineMover::add_stored_stats(const std::string& minute, Delta* delta) {
-  Result<SqlResult> found = client_->query(
-      "SELECT conversion_count, duplicate_count, quarantined_count, sale_amount, earning,"
-      " first_conversion_at, last_conversion_at FROM postback_stats WHERE partner_id = " +
-          std::to_string(partner_id_) +
-          " AND minute = $1 AND writer = " + std::to_string(kRetryWriter),
-      {minute});
-  if (!found.ok()) return found.status();
-  if (found.value().rows.empty()) return Status();
-  const partner::SqlRow& row = found.value().rows[0];
-  Decimal sale_amount;
-  Decimal earning;
-  if (!store::parse_sum(row[3].value_or(""), &sale_amount) ||
-      !store::parse_sum(row[4].value_or(""), &earning)) {
-    return Status::error("postback_stats holds a sum that is not a decimal, minute " + minute +
-                         ", writer " + std::to_string(kRetryWriter) + "; correct it");
-  }
-  delta->conversion_count += integer_of(row[0]);
-  delta->duplicate_count += integer_of(row[1]);
-  delta->moved_count -= integer_of(row[2]);
-  delta->sale_amount.add(sale_amount);
-  delta->earning.add(earning);
-  for (const SqlText& time : {row[5], row[6]}) {
-    int64_t time_us = 0;
-    if (!store::parse_time_text(time.value_or(""), &time_us)) continue;
-    widen(&delta->first_us, &delta->last_us, time_us);
-  }
-  return Status();
+  delta.first_conversion_at_us =
+      std::min(delta.first_conversion_at_us.value_or(received_us), received_us);
+  delta.last_conversion_at_us =
+      std::max(delta.last_conversion_at_us.value_or(received_us), received_us);
 }
 
 }  // namespace postback::postbackctl

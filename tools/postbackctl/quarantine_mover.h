@@ -9,18 +9,18 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "base/status.h"
 #include "partner/sql_client.h"
 #include "postback/conversion.h"
+#include "postback/store.h"
 
 namespace postback::postbackctl {
 
-// Our rows of postback_stats. Servers take random positive numbers; two of us at once add to the
-// same rows, which each statement does in one step.
+// Our rows of postback_stats. Servers take random positive numbers, merged rows have 0; two of us
+// at once add to the same rows, which each statement does in one step.
 constexpr int64_t kRetryWriter = -1;
 
 enum class MoveResult : uint8_t {
@@ -50,28 +50,16 @@ class QuarantineMover {
   base::Status move(std::vector<Move>* moves, bool* refused);
 
  private:
-  struct Delta {
-    int64_t conversion_count = 0;
-    int64_t duplicate_count = 0;
-    int64_t moved_count = 0;
-    Decimal sale_amount;
-    Decimal earning;
-    std::optional<int64_t> first_us;
-    std::optional<int64_t> last_us;
-  };
-
   bool is_sqlite() const { return client_->kind() == base::DatabaseKind::sqlite; }
   base::Status move_rows(std::vector<Move>* moves);
   base::Status take_from_quarantine(Move* move);
   base::Status insert(Move* move);
   void count(const Move& move);
-  base::Status add_stats(int64_t minute_us, Delta delta);
-  base::Status add_stored_stats(const std::string& minute, Delta* delta);
 
   partner::SqlClient* client_;
   int32_t partner_id_;
-  std::string now_;                  // Of the transaction, as the databases take it.
-  std::map<int64_t, Delta> deltas_;  // By minute. Of the transaction.
+  std::string now_;                       // Of the transaction, as the databases take it.
+  std::map<int64_t, StoreStats> deltas_;  // By minute. Of the transaction.
 };
 
 }  // namespace postback::postbackctl
