@@ -539,13 +539,13 @@ TEST_F(PgStore, CloseWaitsForBatchesOnTheirWay) {
   user.store().open();
   ASSERT_TRUE(user.wait_state(StoreState::up));
   std::vector<std::unique_ptr<TestBatch>> batches;
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 2; ++i) {
     batches.push_back(make_batch("c" + std::to_string(i), 100));
     user.submit(batches.back().get());
   }
   user.close();
   for (const auto& batch : batches) EXPECT_EQ(batch->batch.result, BatchResult::committed);
-  EXPECT_EQ(row_count(), "300");
+  EXPECT_EQ(row_count(), "200");
 }
 
 TEST_F(PgStore, CloseDoesNotWaitForAServerThatHangs) {
