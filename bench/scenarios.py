@@ -56,6 +56,10 @@ GROUPS = (
     (*both_stores("partners-1", clients.unique, connections=1024),
      *both_stores("partners-100", clients.unique, connections=1024, partners=100,
                   over_partners=True, arguments=("partners=100",)),
+     # What there is to gain when each partner has more than ten connections.
+     *both_stores("partners-1 crowded", clients.unique, ("io_uring",), connections=4096),
+     *both_stores("partners-100 crowded", clients.unique, ("io_uring",), connections=4096,
+                  partners=100, over_partners=True, arguments=("partners=100",)),
      Scenario("partners-1000", clients.unique, "sqlite", connections=256, partners=998)),
     (Scenario("idle-10000", clients.idle, "sqlite", connections=10_000),),
     (Scenario("health", clients.page, "sqlite", (*LOOPS, "nginx"), page="/health"),),

@@ -51,8 +51,8 @@ constexpr size_t kReplaysInFlightMax = 2;
 constexpr size_t kReplayBatchesMax = 64;
 constexpr size_t kReplayBatchesPerPartnerMax = 32;
 
-// Batches that one core lets one database server work on at once; see submit_gate.h. With 100 SQLite
-// partners it makes 1.4 times the throughput of no bound; 2 and 8 are no better.
+// Batches that one core lets one database server work on at once; see submit_gate.h. With 100
+// SQLite partners it makes 1.4 times the throughput of no bound; 2 and 8 are no better.
 constexpr size_t kServerBatchesMax = 4;
 
 // Reads of one lane that wait or run.

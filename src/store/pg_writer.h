@@ -32,8 +32,8 @@ class PgWriterClient {
 
 class PgWriter final : PgSessionClient {
  public:
-  // While the server works on one, the next one is there already; what comes meanwhile grows the one
-  // after that. Of 2, 3 and 4 this is the fastest (1.05 times of 4 over 1024 connections).
+  // While the server works on one, the next one is there already; what comes meanwhile grows the
+  // one after that. Of 2, 3 and 4 this is the fastest (1.05 times of 4 over 1024 connections).
   static constexpr size_t kBatchesInFlightMax = 2;
 
   PgWriter(PgSessionOptions options, int64_t writer_id, int batch_ms, int idle_ms,
