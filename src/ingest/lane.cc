@@ -215,6 +215,7 @@ bool Lane::take_slot() {
   if (slot_wanted_) return false;
   if (server_->enter(this)) return true;
   slot_wanted_ = true;
+  slot_wanted_ns_ = environment_.loop->now_ns();
   return false;
 }
 
@@ -539,6 +540,11 @@ void Lane::tick(uint64_t now_ns) {
   }
   for (const auto& flight : submitted_) {
     if (now_ns > flight->submitted_ns + SubmitGate::kSlotNs) give_slot_back(flight.get());
+  }
+  if (slot_wanted_ && now_ns > slot_wanted_ns_ + SubmitGate::kSlotNs) {
+    server_->forget(this);
+    server_->enter_past_bound();
+    slot_granted();
   }
   watch_budget(now_ns);
   if (now_ns > kSpillLimitNs) spill_.give_up_before(now_ns - kSpillLimitNs);

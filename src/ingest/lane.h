@@ -266,6 +266,7 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   bool dirty_ = false;
   SubmitGate::Server* server_ = nullptr;  // nullptr: no gate.
   bool slot_wanted_ = false;              // The gate will call slot_granted().
+  uint64_t slot_wanted_ns_ = 0;           // Since when.
   bool slot_ready_ = false;               // Granted, not used yet.
   LaneCounters counters_;
 };

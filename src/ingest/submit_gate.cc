@@ -18,7 +18,7 @@ bool SubmitGate::Server::enter(SlotWaiter* waiter) {
 
 void SubmitGate::Server::leave() {
   CHECK(taken_ > 0);
-  if (waiting_.empty()) {
+  if (waiting_.empty() || taken_ > kServerBatchesMax) {
     --taken_;
     return;
   }
@@ -32,17 +32,18 @@ void SubmitGate::Server::forget(const SlotWaiter* waiter) {
 }
 
 // The part that names the server: postgresql://[user@]host:port/database, all hosts of a list.
-// sqlite:PATH has none.
+// Empty: libpq's own default, a local one.
 SubmitGate::Server& SubmitGate::server_of(std::string_view database_url) {
-  std::string_view authority;
-  const size_t scheme = database_url.find("://");
-  if (scheme != std::string_view::npos) {
-    authority = database_url.substr(scheme + 3);
-    authority = authority.substr(0, authority.find('/'));
-    const size_t user = authority.rfind('@');
-    if (user != std::string_view::npos) authority.remove_prefix(user + 1);
+  constexpr std::string_view kSqlite = "sqlite:";  // No authority looks like that.
+  std::string_view name = kSqlite;
+  if (!database_url.starts_with(kSqlite)) {
+    const size_t scheme = database_url.find("://");
+    name = scheme == std::string_view::npos ? "" : database_url.substr(scheme + 3);
+    name = name.substr(0, name.find('/'));
+    const size_t user = name.rfind('@');
+    if (user != std::string_view::npos) name.remove_prefix(user + 1);
   }
-  std::unique_ptr<Server>& server = servers_[std::string(authority)];
+  std::unique_ptr<Server>& server = servers_[std::string(name)];
   if (server == nullptr) server = std::make_unique<Server>();
   return *server;
 }

@@ -70,6 +70,7 @@ class Purge {
   using Handle = std::function<base::Status(const std::vector<FoundRow>& rows)>;
 
   base::Status run_phases(int64_t from_id);
+  base::Status merge_statistics();
   base::Status walk(PurgeRows::Table table, int64_t from_id, int64_t end_id,
                     const std::string& before, const Handle& handle);
   base::Status slim(const std::vector<FoundRow>& rows);

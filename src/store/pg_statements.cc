@@ -82,7 +82,8 @@ constexpr PgStatement kWriter[] = {
      " SELECT $1::int4, date_trunc('minute', received_at), $2::int8, count(*) FROM inserted"
      " GROUP BY 2" ADD_TO_STATS},
 
-    // Sums that were computed here, of one minute: a batch spans one, seldom two.
+    // Sums that were computed here, of one minute: a batch spans one, seldom two, and a replayed
+    // one as many as its postbacks came in.
     {kAddStats,
      "INSERT INTO postback_stats AS s (partner_id, minute, writer, conversion_count,"
      " duplicate_count, sale_amount, earning, first_conversion_at, last_conversion_at)"

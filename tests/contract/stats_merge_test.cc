@@ -428,6 +428,29 @@ TEST_P(StatsMerges, LeaveOrAwaitWhatAnothersTransactionHolds) {
   EXPECT_EQ(store.stats().stats.duplicate_count, 2);
 }
 
+// SQLite holds decimals as text, which somebody may have written by hand.
+TEST_P(StatsMerges, TellARowThatCannotBeReadAndLeaveThePurgeComplete) {
+  if (std::string(GetParam()) != "sqlite") return;
+  add(open_store(11), ago(10 * kDayUs));
+  {
+    auto client = retention::open_for_purge(partner_, partner::SqlMode::guest, {});
+    ASSERT_TRUE(client.ok()) << client.status().message();
+    partner::SqlTransaction transaction(client.value().get());
+    ASSERT_TRUE(transaction.begin().ok());
+    ASSERT_TRUE(client.value()->query("UPDATE postback_stats SET earning = '1e20'").ok());
+    ASSERT_TRUE(transaction.commit().ok());
+  }
+  const auto before = all();
+  const auto always = [](uint64_t) { return true; };
+  auto told = run(always, true);
+  ASSERT_FALSE(told.ok());
+  EXPECT_NE(told.status().message().find("1e20"), std::string::npos) << told.status().message();
+  EXPECT_EQ(all(), before);
+  auto again = run(always, true);
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  EXPECT_EQ(again.value(), PurgeOutcome::not_due);
+}
+
 INSTANTIATE_TEST_SUITE_P(Stores, StatsMerges, testing::Values("sqlite", "postgresql"),
                          [](const auto& info) { return std::string(info.param); });
 

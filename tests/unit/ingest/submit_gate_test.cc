@@ -24,7 +24,22 @@ TEST(SubmitGate, SqliteFilesCountAsOneServer) {
   SubmitGate gate;
   const SubmitGate::Server* files = &gate.server_of("sqlite:data/a.db");
   EXPECT_EQ(&gate.server_of("sqlite:/elsewhere/b.db"), files);
+  EXPECT_EQ(&gate.server_of("sqlite:odd://c.db"), files);
   EXPECT_NE(&gate.server_of("postgresql://one/first"), files);
+  EXPECT_NE(&gate.server_of("postgresql:///first?host=/run/postgresql"), files);
+}
+
+TEST(SubmitGate, WhatWentPastTheBoundIsPaidBackBeforeASlotGoesOn) {
+  SubmitGate gate;
+  SubmitGate::Server& server = gate.server_of("sqlite:a.db");
+  Waiter waiter;
+  for (size_t i = 0; i < kServerBatchesMax; ++i) EXPECT_TRUE(server.enter(&waiter));
+  EXPECT_FALSE(server.enter(&waiter));
+  server.enter_past_bound();
+  server.leave();
+  EXPECT_EQ(waiter.granted, 0);
+  server.leave();
+  EXPECT_EQ(waiter.granted, 1);
 }
 
 TEST(SubmitGate, ASlotGoesToWhoeverWaitsLongest) {
