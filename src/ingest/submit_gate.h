@@ -4,8 +4,8 @@
 // The SQLite files together count as one server: their commits share this machine's CPUs and, most
 // often, its disk. One partner alone does not meet the bound, unless it has many lanes.
 //
-// A batch that is late gives its slot back (SubmitGate::kSlotNs), and a lane that has waited as long
-// for one goes past the bound: neither locked tables nor slow disks hold up the others.
+// A batch that is late gives its slot back (SubmitGate::kSlotNs), and a lane that has waited as
+// long for one goes past the bound: neither locked tables nor slow disks hold up the others.
 // Thread: its core's.
 #pragma once
 

@@ -60,8 +60,8 @@ class SqliteStore final : public Store, private MessageReceiver {
   bool overdue(SqliteJob* job, uint64_t now_ns) const;
   bool nothing_outstanding() const;
 
-  // One batch is being committed, and what came meanwhile waits to be committed together: 1.05 times
-  // the throughput of 2 over 256 connections.
+  // One batch is being committed, and what came meanwhile waits to be committed together: 1.05
+  // times the throughput of 2 over 256 connections.
   static constexpr uint32_t kBatchesInFlightMax = 4;
 
   const StoreOptions options_;
