@@ -197,8 +197,7 @@ void Writer::commit_frame() {
                            " was moved, removed or replaced while in use; put it back and restart");
   }
   if (!status.ok()) {
-    frame_failed(appends, status);
-    if (!in_place) set_state(WriterState::failed, status.message());
+    frame_failed(appends, status, in_place);
     return;
   }
   durable_records_ += header.record_count;
@@ -272,7 +271,8 @@ void Writer::frame_done(const std::vector<Append*>& appends, uint64_t lsn) {
 
 // The segment is abandoned: after a failed sync the kernel calls its pages clean, and a second sync
 // would return 0 without the data being on the disk.
-void Writer::frame_failed(const std::vector<Append*>& appends, const Status& status) {
+void Writer::frame_failed(const std::vector<Append*>& appends, const Status& status,
+                          bool in_place) {
   seal_active();
   const uint64_t now_ns = options_.clock->monotonic_ns();
   const bool again = last_failure_ns_ && now_ns - *last_failure_ns_ < kFailureWindowNs;
@@ -283,7 +283,10 @@ void Writer::frame_failed(const std::vector<Append*>& appends, const Status& sta
     status_.writing_since_ns = 0;
     status_.error = status.message();
   }
-  if (again) {
+  // Before the answers: who has one and asks for the state is told this one.
+  if (!in_place) {
+    set_state(WriterState::failed, status.message());
+  } else if (again) {
     set_state(WriterState::failed, status.message() +
                                        " (the second failure within 10 s: the journal is closed "
                                        "until the server restarts; check the disk)");

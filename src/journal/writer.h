@@ -115,7 +115,8 @@ class Writer final : private MessageReceiver {
   bool space_left(std::string* why);
   bool have_room(size_t payload_bytes);
   void frame_done(const std::vector<Append*>& appends, uint64_t lsn);
-  void frame_failed(const std::vector<Append*>& appends, const base::Status& status);
+  // `in_place`: the folder is still the one that was opened.
+  void frame_failed(const std::vector<Append*>& appends, const base::Status& status, bool in_place);
   void refuse_all(AppendResult result);
   void answer(Append* append, AppendResult result);
 
