@@ -250,6 +250,33 @@ TEST_F(LaneTest, RepeatsAreFiledInTheStatisticsWithTheNextBatch) {
   finish_batch(BatchResult::committed);
 }
 
+TEST_F(LaneTest, WaitsForASlotOfTheDatabaseServerOnlySoLong) {
+  struct Others final : SlotWaiter {
+    void slot_granted() override {}
+  } others;
+  SubmitGate gate;
+  SubmitGate::Server& server = gate.server_of("sqlite:a.db");
+  partner_.effective_database_url = "sqlite:b.db";
+  environment_.gate = &gate;
+  make_lane();
+  for (size_t i = 0; i < kServerBatchesMax; ++i) ASSERT_TRUE(server.enter(&others));
+  add("a");
+  turn();
+  lane_->tick(loop_.now_ns_ + SubmitGate::kSlotNs);
+  turn();
+  EXPECT_TRUE(store_->submitted.empty());
+  lane_->tick(loop_.now_ns_ + SubmitGate::kSlotNs + 1);
+  turn();
+  ASSERT_EQ(store_->submitted.size(), 1u);
+  finish_batch(BatchResult::committed);
+  EXPECT_EQ(answered_.size(), 1u);
+  // What it took beyond the bound it has given back, and no more.
+  EXPECT_FALSE(server.enter(&others));
+  server.leave();
+  environment_.gate = nullptr;
+  make_lane();
+}
+
 TEST_F(LaneTest, RepeatsAreFiledByThemselvesAfterASecond) {
   add("a");
   turn();
