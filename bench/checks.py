@@ -91,7 +91,7 @@ def copy_rows_per_second(bed, row_count):
         bed.cluster.sql(f"COPY yardstick FROM '{path}'", "rector_db")
         return row_count / (time.monotonic() - started)
     source = bed.folder / "data" / "rector_db.db"
-    target = _sqlite_yardstick(bed, source, "copy.db")
+    target = sqlite_yardstick(bed, source, "copy.db")
     target.execute("ATTACH ? AS source", (str(source),))
     started = time.monotonic()
     target.execute("INSERT INTO main.partner_conversions SELECT * FROM"
@@ -101,7 +101,7 @@ def copy_rows_per_second(bed, row_count):
     return row_count / seconds
 
 
-def _sqlite_yardstick(bed, source, name):
+def sqlite_yardstick(bed, source, name):
     """A new file with the same table, as durable."""
     reader = sqlite3.connect(f"file:{source}?mode=ro", uri=True)
     schema = [sql for (sql,) in reader.execute(
@@ -141,7 +141,7 @@ def commit_ms(bed, seconds):
 
 
 def _sqlite_commit_ms(bed, seconds):
-    target = _sqlite_yardstick(bed, bed.folder / "data" / "rector_db.db", "commits.db")
+    target = sqlite_yardstick(bed, bed.folder / "data" / "rector_db.db", "commits.db")
     latencies = []
     end = time.monotonic() + seconds
     while (started := time.monotonic()) < end:

@@ -1,7 +1,8 @@
 """Throughput and reads over the size of the table.
 
-A server per size, all with their tables filled beforehand, and in each round one after the other
-under the same load, so that their ratio is one of neighbours in time.
+A server per size, the large tables filled beforehand and the empty one made anew in each round; in
+a round all come one after the other under the same load, so that their ratio is one of neighbours
+in time. The yardstick: what SQLite alone, without a server, writes into the same tables.
 """
 
 import json
@@ -34,6 +35,11 @@ FILLING = ("fsync=off", "wal_level=minimal", "max_wal_senders=0", "autovacuum=of
 GROWN = (*beds.DURABLE, "shared_buffers=2GB", "min_wal_size=4GB")
 LOG_SEGMENTS = 256
 READS = 21
+# Rounds for each of --runs. In the first after the fill, as after each checkpoint, PostgreSQL writes
+# every page of the index that it touches to the log as a whole; two rounds would be half of that.
+ROUNDS = 3
+# Rows that SQLite alone commits at a time: as a writer finds them under 256 connections.
+ALONE_ROWS = 128
 
 
 def sizes(most):
@@ -43,25 +49,69 @@ def sizes(most):
 def measure(options, recorder, usable):
     loop = next(loop for loop in beds.LOOPS if loop in usable)
     for store in ("postgresql", "sqlite"):
-        made = []
+        made = {}  # By size.
         try:
             for size in sizes(options.rows):
-                bed = beds.ServerBed(loop, store)
-                made.append((size, bed))
-                fill(bed, size)
-            for round_number in range(options.runs):
-                for size, bed in made:
+                if size > 0:
+                    made[size] = beds.ServerBed(loop, store)
+                    fill(made[size], size)
+            for round_number in range(ROUNDS * options.runs):
+                made[0] = beds.ServerBed(loop, store)
+                fill(made[0], 0)
+                for size, bed in sorted(made.items()):
+                    figures = {"label": f"{size:,} rows", "table_rows": size}
                     account = write(bed, options.seconds, f"b{round_number}")
                     recorder.add("growth", store, loop, SCENARIO.connections, round_number,
-                                 {**account, "label": f"{size:,} rows", "table_rows": size},
-                                 "growth")
-            for size, bed in made:
+                                 {**account, **figures}, "growth")
+                    if store == "sqlite":
+                        account = alone(bed, size, options.seconds, round_number)
+                        recorder.add("growth-alone", store, "sqlite", 0, round_number,
+                                     {**account, **figures}, "growth")
+                if round_number == ROUNDS * options.runs - 1:
+                    break
+                made.pop(0).destroy()
+            for size, bed in sorted(made.items()):
                 recorder.add("growth-reads", store, loop, 1, 0,
                              {**read(bed, size), "label": f"{size:,} rows", "table_rows": size},
                              "growth")
         finally:
-            for _, bed in made:
+            for bed in made.values():
                 bed.destroy()
+
+
+def alone(bed, size, seconds, round_number):
+    """Rows like the server's by one connection of SQLite with the server's settings, while the
+    server is off. The table stays as it was filled: an empty one is a new file."""
+    bed.server.stop()
+    source = bed.folder / "data" / "rector_db.db"
+    reader = sqlite3.connect(f"file:{source}?mode=ro", uri=True)
+    newest, *others = reader.execute(
+        "SELECT * FROM partner_conversions ORDER BY id DESC LIMIT 1").fetchone()
+    reader.close()
+    if size > 0:
+        database = sqlite3.connect(source, isolation_level=None)
+    else:
+        database = checks.sqlite_yardstick(bed, source, "alone.db")
+    for pragma in ("synchronous=FULL", "secure_delete=OFF", "cache_size=-16384",
+                   "wal_autocheckpoint=8192"):
+        database.execute(f"PRAGMA {pragma}").fetchall()
+    statement = ("INSERT INTO partner_conversions VALUES (" +
+                 ", ".join("?" * (1 + len(others))) + ")")
+    row_count = 0
+    first = 10_000_000 * round_number  # Other places of the index in each round.
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        row_count += ALONE_ROWS
+        database.execute("BEGIN IMMEDIATE")
+        database.executemany(statement, (
+            (newest + number, others[0], f"{(first + number) * 2654435761 % 4294967296:08x}-a-0-"
+             f"{first + number}", *others[2:])
+            for number in range(row_count - ALONE_ROWS + 1, row_count + 1)))
+        database.execute("COMMIT")
+    took = time.monotonic() - began
+    database.close()
+    bed.start()
+    return {"rows": row_count, "rows_per_s": row_count / took}
 
 
 def write(bed, seconds, prefix):

@@ -16,6 +16,7 @@ COLUMNS = (
     ("answers/s", "answers_per_s", "{:,.0f}"), ("p50 ms", "p50_ms", "{:.2f}"),
     ("p99 ms", "p99_ms", "{:.2f}"), ("p99.9 ms", "p999_ms", "{:.2f}"),
     ("max ms", "max_ms", "{:.0f}"), ("errors", "errors", "{:.0f}"), ("rows", "rows", "{:,.0f}"),
+    ("rows/s", "rows_per_s", "{:,.0f}"),
     ("journaled", "journaled", "{:,.0f}"),
     ("COPY rows/s", "copy_rows_per_s", "{:,.0f}"), ("COMMIT ms", "commit_ms", "{:.2f}"),
     ("us/row", "cpu_us_per_row", "{:.1f}"), ("server CPU s", "server_cpu", "{:.1f}"),
@@ -137,12 +138,22 @@ def goals(figures):
             lambda loop, key=key: figures.ratio(key(loop, "partners-100"),
                                                 key(loop, "partners-1"))))
         growth_goals(figures, key, store, add)
+        if store == "SQLite":
+            alone = figures.ratio(*(("growth-alone", "sqlite", "sqlite", f"{count:,} rows")
+                                    for count in (largest_table(figures), 0)), "rows_per_s")
+            if alone is not None:
+                found.append(("the same by SQLite alone, without a server", "-",
+                              f"{alone:.2f}", "-"))
     return found
 
 
-def growth_goals(figures, key, store, add):
-    rows = max((run["table_rows"] for (scenario, _, _, _), rounds in figures.by_key.items()
+def largest_table(figures):
+    return max((run["table_rows"] for (scenario, _, _, _), rounds in figures.by_key.items()
                 if scenario == "growth" for run in rounds.values()), default=0)
+
+
+def growth_goals(figures, key, store, add):
+    rows = largest_table(figures)
     for loop in LOOPS if rows else ():
         full, empty = (key(loop, "growth", f"{count:,} rows") for count in (rows, 0))
         reads = key(loop, "growth-reads", f"{rows:,} rows")
@@ -160,7 +171,8 @@ def text(result):
     machine = result["machine"]
     lines = [f"{result['date']}; {machine['cpus']} CPUs ({machine['model']}), kernel"
              f" {machine['kernel']}, {machine['system']}; `{result['command']}`; medians of"
-             f" {result['rounds']} rounds of {result['seconds']} s, errors of the worst."]
+             f" {result['rounds']} rounds of {result['seconds']} s (of table sizes, three times as"
+             " many), errors of the worst."]
     lines += [f"Skipped: {skipped['subject']}: {skipped['why']}."
               for skipped in result["skipped"]]
     for title, wanted in (

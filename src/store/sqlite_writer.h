@@ -47,6 +47,7 @@ class SqliteWriter final : public SqliteThread {
   // goes to the database file once for the many times it was written to the WAL.
   static constexpr int kCheckpointPagesIdle = 1000;
   static constexpr int kCheckpointPagesLoaded = 8192;
+  static constexpr int kWalPagesLarge = 8 * kCheckpointPagesLoaded;  // 256 MiB.
   // Bounds the time to a group's commit to some 100 ms, so that time limits are about the disk.
   static constexpr size_t kRowsPerTransactionMax = 16384;
 

@@ -47,6 +47,16 @@ class Report(unittest.TestCase):
         runs[2]["answers_per_s"] = 120
         self.assertEqual(self.goal(runs, "best peer")[2:], ("5.0", "**no**"))
 
+    def test_sqlite_alone_stands_beside_the_growth_and_is_no_goal(self):
+        runs = []
+        for rows, server, alone in ((0, 900, 1000), (7, 600, 500)):
+            table = {"label": f"{rows:,} rows", "table_rows": rows}
+            runs += [run("growth", "epoll", 0, server, "sqlite", **table),
+                     run("growth-alone", "sqlite", 0, 0, "sqlite", rows_per_s=alone, **table)]
+        self.assertEqual(self.goal(runs, "table of 7 rows")[2:], ("0.67", "**no**"))
+        self.assertEqual(self.goal(runs, "SQLite alone"),
+                         ("the same by SQLite alone, without a server", "-", "0.50", "-"))
+
     def test_the_table_shows_the_worst_rounds_errors(self):
         text = report.text(result([run("close", "epoll", 0, 10), run("close", "epoll", 1, 30),
                                    {**run("close", "epoll", 2, 20), "not_200": 3}]))

@@ -33,6 +33,11 @@ class Journal(Ctl):
         self.assertEqual(self.ctl_json("journal", "stat")["records"], 0)
         self.assertEqual(self.ctl("journal", "export"), "")
 
+    def test_a_data_dir_that_is_not_there_is_an_error(self):
+        shutil.rmtree(self.journal.parent)
+        for command in ("verify", "stat", "export"):
+            self.assertIn("there is no folder", self.refused("journal", command))
+
     def test_a_whole_journal_is_called_whole_and_left_as_it_is(self):
         before = {path.name: path.read_bytes() for path in self.journal.iterdir()}
         self.assertIn("the journal is whole; 4 records in 1 segments",

@@ -27,12 +27,19 @@ std::string folder_of(const Invocation& invocation) {
   return invocation.settings.data_dir + "/journal";
 }
 
-// A server that never kept a journal has no folder; that is no error. Beside a server that drains,
-// a segment may be deleted between being listed and being opened; then it is looked at again.
-Result<Recovered> look(const std::string& folder) {
+// A server that never kept a journal has no folder for it in its DATA_DIR; that is no error. Beside
+// a server that drains, a segment may be deleted between being listed and being opened; then it is
+// looked at again.
+Result<Recovered> look(const Invocation& invocation) {
   constexpr int kAttempts = 5;
+  const std::string folder = folder_of(invocation);
+  const std::string& data_dir = invocation.settings.data_dir;
   std::vector<std::string> names;
-  if (journal::real_disk().list(folder, &names) == -ENOENT) return Recovered();
+  if (journal::real_disk().list(folder, &names) == -ENOENT) {
+    if (journal::real_disk().list(data_dir, &names) != -ENOENT) return Recovered();
+    return Status::error("there is no folder " + data_dir +
+                         "; set DATA_DIR to the one of the server, or run this where it runs");
+  }
   Result<Recovered> found = journal::survey(&journal::real_disk(), folder);
   for (int i = 1; i < kAttempts && !found.ok(); ++i) {
     found = journal::survey(&journal::real_disk(), folder);
@@ -240,7 +247,7 @@ std::string record_json(const journal::Reader& reader) {
 }  // namespace
 
 int run_journal_verify(const Invocation& invocation) {
-  Result<Recovered> found = look(folder_of(invocation));
+  Result<Recovered> found = look(invocation);
   if (!found.ok()) return fail(found.status().message());
   print(invocation.json ? verify_json(found.value()) : verify_text(found.value()));
   return found.value().damaged() ? kFailed : kOk;
@@ -268,7 +275,7 @@ int watch_journal(const Invocation& invocation) {
   uint64_t seen_ns = 0;
   while (true) {
     const uint64_t began_ns = clock.monotonic_ns();
-    Result<Recovered> found = look(folder_of(invocation));
+    Result<Recovered> found = look(invocation);
     if (!found.ok()) return fail(found.status().message());
     const uint64_t now_ns = clock.monotonic_ns();
     const uint64_t undrained = found.value().undrained_records;
@@ -289,7 +296,7 @@ int watch_journal(const Invocation& invocation) {
 
 int run_journal_stat(const Invocation& invocation) {
   if (invocation.watch) return watch_journal(invocation);
-  Result<Recovered> found = look(folder_of(invocation));
+  Result<Recovered> found = look(invocation);
   if (!found.ok()) return fail(found.status().message());
   print(invocation.json ? stat_json(found.value()) : stat_text(found.value()));
   return kOk;
@@ -298,7 +305,7 @@ int run_journal_stat(const Invocation& invocation) {
 int run_journal_export(const Invocation& invocation) {
   const std::string folder = folder_of(invocation);
   journal::Disk& disk = journal::real_disk();
-  Result<Recovered> found = look(folder);
+  Result<Recovered> found = look(invocation);
   if (!found.ok()) return fail(found.status().message());
   journal::ReaderOptions options;
   options.frames.disk = &disk;
