@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -12,6 +14,10 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#ifdef POSTBACK_MIMALLOC
+#include <mimalloc.h>
+#endif
 
 #include "base/log.h"
 #include "base/settings.h"
@@ -37,6 +43,19 @@ void raise_open_files_limit() {
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
 }
+
+#ifdef POSTBACK_MIMALLOC
+// Of mimalloc, which does not know std::set_new_handler: `new` aborts after this. A C library that
+// gets no memory goes on, and what it was doing fails like any other attempt. Allocates nothing.
+void tell_of_memory(int error, void* /*argument*/) {
+  static std::atomic<bool> told{false};
+  if (error != ENOMEM || told.exchange(true)) return;
+  static constexpr char kText[] =
+      "postbackd: out of memory; every acknowledged postback is stored or in the journal. Give it "
+      "more memory: ulimit -v, MemoryMax= of systemd, the container's limit\n";
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kText, sizeof kText - 1);
+}
+#endif
 
 // Before any thread starts: all of them inherit the mask, and only main takes the signals.
 sigset_t block_signals() {
@@ -133,6 +152,9 @@ int main_with(int argument_count, char** arguments) {
 }  // namespace postback
 
 int main(int argument_count, char** arguments) {
+#ifdef POSTBACK_MIMALLOC
+  mi_register_error(postback::tell_of_memory, nullptr);
+#endif
   // Databases, WAL, locks and log hold addresses and click ids: no file or folder that is made here
   // is for everybody. What the operator's own mask takes away stays away.
   umask(umask(0) | 0027);
