@@ -56,9 +56,9 @@ class MemoryEnds(JournalSuite, unittest.TestCase):
         for act in (self.gate.open, self.gate.shut):
             wait_until(lambda: self.works(self.rector), 10 * SLOWNESS, "the database is up")
             act()
-            limit()
             with Load(self.server, self.rector, 16, "memory") as load:
                 wait_until(lambda: len(load.account.acked) > 50, 20 * SLOWNESS, "load runs")
+                limit()
                 self.assertEqual(self.use_up(), end)
             if end == signal.SIGABRT:
                 self.assertIn("postbackd: out of memory", self.server.output(this_run=True))
