@@ -68,7 +68,6 @@ class CheckpointLock {
     if (code == SQLITE_OK) file_ = file;
     return code;
   }
-  bool held() const { return file_ != nullptr; }
   void release() {
     if (file_ != nullptr) lock(file_, SQLITE_SHM_UNLOCK);
     file_ = nullptr;
@@ -151,15 +150,9 @@ class SqliteClient final : public SqlClient {
   }
 
   Status begin(const std::string&) override {
-    Status status = lock_out_checkpoints();
-    if (status.ok()) status = run("BEGIN IMMEDIATE");
-    if (status.ok() && guest_ && !checkpoint_lock_.held() && in_wal_mode()) {
-      // The server switched a new file to WAL mode between these two: once more, now knowing it.
-      rollback();
-      status = lock_out_checkpoints();
-      if (status.ok()) status = run("BEGIN IMMEDIATE");
-    }
-    if (!status.ok()) checkpoint_lock_.release();
+    Status status = run("BEGIN IMMEDIATE");
+    if (status.ok()) status = lock_out_checkpoints();
+    if (!status.ok()) rollback();
     return status;
   }
   Status commit() override {
@@ -229,7 +222,8 @@ class SqliteClient final : public SqlClient {
     return mode.ok() && !mode.value().rows.empty() && mode.value().rows[0][0] == "wal";
   }
 
-  // Before the write lock: who waits for that one is not kept from its checkpoints meanwhile.
+  // With the write lock held: a guest can wait long for that one beside a busy server, whose
+  // checkpoints must go on meanwhile. Nothing was written yet, so no log was begun anew.
   Status lock_out_checkpoints() {
     if (!guest_ || !in_wal_mode()) return Status();
     const int code = checkpoint_lock_.acquire(db_, wait_ms_);

@@ -12,8 +12,10 @@ import subprocess
 import time
 
 from databases import SqliteDatabase
-from harness import SANITIZED, SLOWNESS, STORES, Server, Suite, over, wait_until
+from harness import BUILD, SANITIZED, SLOWNESS, STORES, Server, Suite, over, wait_until
 from load import Load
+
+CHECKPOINT_LOCK = 121  # The byte of WAL_CKPT_LOCK: sqlite.org/walformat.html.
 
 
 class FaultSuite(Suite):
@@ -338,18 +340,41 @@ class SqliteLocked(FaultSuite):
         log = path.with_name(path.name + "-wal")
         works = self.server.postback(self.rector, {"conversion_id": self.new_id()})
         self.assertEqual(works.status, 200)
-        checkpoint_lock = 121  # The byte of WAL_CKPT_LOCK: sqlite.org/walformat.html.
         with open(path.with_name(path.name + "-shm"), "r+b") as shared, \
                 Load(self.server, self.rector, 8, "guest") as load:
-            fcntl.lockf(shared, fcntl.LOCK_EX, 1, checkpoint_lock)
+            fcntl.lockf(shared, fcntl.LOCK_EX, 1, CHECKPOINT_LOCK)
             held_from = path.stat().st_mtime_ns
             wait_until(lambda: log.stat().st_size > 3 * 4 << 20, 30 * SLOWNESS, "the log grows")
             self.assertEqual(path.stat().st_mtime_ns, held_from, "nobody has checkpointed")
-            fcntl.lockf(shared, fcntl.LOCK_UN, 1, checkpoint_lock)
+            fcntl.lockf(shared, fcntl.LOCK_UN, 1, CHECKPOINT_LOCK)
             wait_until(lambda: path.stat().st_mtime_ns > held_from, 30 * SLOWNESS,
                        "it is checkpointed")
         self.assertEqual((load.account.refused, load.account.errors), ([], []))
         self.assertNotIn("store: checkpoint", self.server.output(this_run=True))
+
+    def test_a_guest_that_waits_for_its_turn_to_write_lets_checkpoints_run(self):
+        import sqlite3
+        works = self.server.postback(self.rector, {"conversion_id": self.new_id()})
+        self.assertEqual(works.status, 200)
+        path = f"{self.server.settings['DATA_DIR']}/rector_db.db"
+        holder = sqlite3.connect(path, isolation_level=None)
+        with open(path + "-shm", "r+b") as shared:
+            holder.execute("BEGIN IMMEDIATE")
+            guest = subprocess.Popen(
+                [BUILD / "postbackctl", "purge", "--partner", "rector"],
+                env=self.server.environment(), cwd=self.server.folder,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            try:
+                for _ in range(40):
+                    time.sleep(0.025)  # It waits, and does not hold this lock, all the time.
+                    self.assertIsNone(guest.poll())
+                    fcntl.lockf(shared, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, CHECKPOINT_LOCK)
+                    fcntl.lockf(shared, fcntl.LOCK_UN, 1, CHECKPOINT_LOCK)
+            finally:
+                holder.execute("ROLLBACK")
+                output = guest.communicate(timeout=20)[0]
+                holder.close()
+        self.assertEqual(guest.returncode, 0, output)
 
 
 @over(loops=("epoll",), weight=2)
