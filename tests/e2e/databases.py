@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -70,10 +71,30 @@ class PostgresDatabase:
         return [plain(row) for row in json.loads(text, parse_float=Decimal)]
 
 
+port_claims = []  # Sockets, open as long as this process lives.
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of 127.0.0.1 for a server of this process, which may stop and start on it.
+
+    Neither does the kernel give it away in the meantime (it lies below ip_local_port_range, where
+    connections and port 0 come from, unless the machine's settings leave no room there), nor does
+    another process of the tests take it: of a name of the abstract namespace (unix(7)) there is
+    one. tests/support/postgres_server.cc claims the same way.
+    """
+    settings = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
+    first = int(settings.split()[0])
+    for _ in range(1000):
+        port = random.randrange(10000, first if first > 20000 else 65536)
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0postback-test-port-{port}")
+            with socket.create_server(("127.0.0.1", port)):
+                port_claims.append(claim)
+                return port
+        except OSError:
+            claim.close()
+    raise RuntimeError("no free port of 127.0.0.1 from 10000 on")
 
 
 def signal_process(pid, signal_number):

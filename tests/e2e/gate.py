@@ -4,6 +4,8 @@ import select
 import socket
 import threading
 
+from databases import free_port
+
 
 class Gate:
     """Forwards connections to 127.0.0.1:`port` from a port of its own that stays the same."""
@@ -13,9 +15,7 @@ class Gate:
         self.pairs = []
         self.moving = threading.Event()
         self.moving.set()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.listener = None
         self.open()
 

@@ -9,17 +9,20 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <thread>
 
 namespace postback::test {
@@ -133,18 +136,34 @@ std::string template_folder() {
   return path;
 }
 
-int free_port() {
+// A listener on the port of 127.0.0.1, closed again at once.
+bool can_listen(int port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    fail("finding a free port");
-  }
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  const bool free =
+      bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && listen(fd, 1) == 0;
   ::close(fd);
-  return ntohs(address.sin_port);
+  return free;
+}
+
+// A socket with the name of the port, or -1 when another process of the tests has it. Of a name of
+// the abstract namespace there is one (unix(7)); tests/e2e/databases.py claims the same way.
+int claim_port(int port) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) fail("socket");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string name = "postback-test-port-" + std::to_string(port);
+  name.copy(address.sun_path + 1, sizeof address.sun_path - 1);
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 && can_listen(port)) return fd;
+  ::close(fd);
+  return -1;
 }
 
 struct ProcessStatus {
@@ -184,6 +203,7 @@ PostgresServer::~PostgresServer() {
     resume();
     stop_immediate();
   }
+  ::close(port_claim_);
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
 }
@@ -192,7 +212,22 @@ void PostgresServer::make_cluster() {
   const std::string source = template_folder();
   folder_ = make_folder("postback-pg-");
   if (!run({"/bin/cp", "-a", source, folder_ + "/data"}, folder_ + "/log")) fail("cp");
-  port_ = free_port();
+  claim_free_port();
+}
+
+// Below the range that the kernel gives to connections and to port 0, where there is room, so that
+// the server finds its port free whenever it starts.
+void PostgresServer::claim_free_port() {
+  int first = 0;
+  std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> first;
+  std::uniform_int_distribution<int> ports(10000, first > 20000 ? first - 1 : 65535);
+  std::random_device random;
+  for (int tries = 0; tries < 1000; ++tries) {
+    port_ = ports(random);
+    port_claim_ = claim_port(port_);
+    if (port_claim_ >= 0) return;
+  }
+  fail("no free port of 127.0.0.1 from 10000 on");
 }
 
 void PostgresServer::start() {

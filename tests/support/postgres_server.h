@@ -56,6 +56,7 @@ class PostgresServer {
 
  private:
   void make_cluster();
+  void claim_free_port();
   void wait_ready() const;
   void wait_ended();
   std::vector<pid_t> processes() const;
@@ -63,6 +64,7 @@ class PostgresServer {
   PostgresOptions options_;
   std::string folder_;  // Holds data/, the socket and the server's log.
   int port_ = 0;
+  int port_claim_ = -1;  // A socket that keeps the port from other processes of the tests.
   pid_t postmaster_ = -1;
 };
 
