@@ -25,6 +25,7 @@ import beds
 import checks
 import growth
 import plots
+import purge
 import report
 import support
 from scenarios import GROUPS
@@ -153,6 +154,7 @@ def main():
     support.setUpRun()
     try:
         measure_groups(options, recorder, usable)
+        purge.measure(options, recorder, usable)
         if options.rows:
             growth.measure(options, recorder, usable)
     finally:

@@ -63,7 +63,7 @@ def measure(options, recorder, usable):
                 fill(made[0], 0)
                 for size, bed in sorted(made.items()):
                     figures = {"label": f"{size:,} rows", "table_rows": size}
-                    account = write(bed, options.seconds, f"b{round_number}")
+                    account = write(bed, SCENARIO, options.seconds, f"b{round_number}")
                     recorder.add("growth", store, loop, SCENARIO.connections, round_number,
                                  {**account, **figures}, "growth")
                     if store == "sqlite":
@@ -114,12 +114,12 @@ def alone(bed, size, seconds, round_number):
     return {"rows": row_count, "rows_per_s": row_count / took}
 
 
-def write(bed, seconds, prefix):
-    """Unique postbacks whose ids fall all over the index; checked by the rows that came."""
+def write(bed, scenario, seconds, prefix):
+    """Unique postbacks beside the rows that are there; checked by those that came."""
     last_id = bed.database().rows("SELECT max(id) AS id FROM partner_conversions")[0]["id"]
     stored = checks.stats(bed, hours=87840)["total_conversions"]
     before = beds.cpu_seconds(bed.pids()), beds.cpu_seconds(bed.database_pids())
-    account = clients.unique(bed, SCENARIO, seconds, prefix)[0]
+    account = clients.unique(bed, scenario, seconds, prefix)[0]
     account["server_cpu"] = beds.cpu_seconds(bed.pids()) - before[0]
     account["database_cpu"] = beds.cpu_seconds(bed.database_pids()) - before[1]
     bed.settle()

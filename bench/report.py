@@ -16,7 +16,7 @@ COLUMNS = (
     ("answers/s", "answers_per_s", "{:,.0f}"), ("p50 ms", "p50_ms", "{:.2f}"),
     ("p99 ms", "p99_ms", "{:.2f}"), ("p99.9 ms", "p999_ms", "{:.2f}"),
     ("max ms", "max_ms", "{:.0f}"), ("errors", "errors", "{:.0f}"), ("rows", "rows", "{:,.0f}"),
-    ("rows/s", "rows_per_s", "{:,.0f}"),
+    ("rows/s", "rows_per_s", "{:,.0f}"), ("purged", "purged", "{:,.0f}"),
     ("journaled", "journaled", "{:,.0f}"),
     ("COPY rows/s", "copy_rows_per_s", "{:,.0f}"), ("COMMIT ms", "commit_ms", "{:.2f}"),
     ("us/row", "cpu_us_per_row", "{:.1f}"), ("server CPU s", "server_cpu", "{:.1f}"),
@@ -138,6 +138,9 @@ def goals(figures):
             lambda loop, key=key: figures.ratio(key(loop, "partners-100"),
                                                 key(loop, "partners-1"))))
         growth_goals(figures, key, store, add)
+        add(f"load beside a purge by load without, {store}", 0.9, "{:.2f}", worst(
+            lambda loop, key=key: figures.ratio(key(loop, "purge", "with"),
+                                                key(loop, "purge", "without"))))
     rows = largest_table(figures)
     alone = figures.ratio(*(("growth-alone", "sqlite", "sqlite", f"{count:,} rows")
                             for count in (rows, 0)), "rows_per_s")
@@ -171,15 +174,16 @@ def text(result):
     machine = result["machine"]
     lines = [f"{result['date']}; {machine['cpus']} CPUs ({machine['model']}), kernel"
              f" {machine['kernel']}, {machine['system']}; `{result['command']}`; medians of"
-             f" {result['rounds']} rounds of {result['seconds']} s (of table sizes, three times as"
-             " many), errors of the worst."]
+             f" {result['rounds']} rounds of {result['seconds']} s (of table sizes and the purge,"
+             " three times as many), errors of the worst."]
     lines += [f"Skipped: {skipped['subject']}: {skipped['why']}."
               for skipped in result["skipped"]]
     for title, wanted in (
-            ("Throughput", lambda name: name not in ("rates", "half-rate", "idle-10000")
-             and not name.startswith("growth")),
+            ("Throughput", lambda name: name not in ("rates", "half-rate", "idle-10000",
+                                                     "purge") and not name.startswith("growth")),
             ("Latency at a fixed rate", lambda name: name in ("rates", "half-rate")),
             ("Idle connections", lambda name: name == "idle-10000"),
+            ("Beside a purge", lambda name: name == "purge"),
             ("Table size", lambda name: name.startswith("growth"))):
         if any(wanted(key[0]) for key in figures.by_key):
             lines += ["", f"### {title}", "", table(figures, wanted)]

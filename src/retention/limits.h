@@ -18,6 +18,10 @@ constexpr size_t kBatchRowsMax = 500;
 constexpr size_t kBatchRowsMin = 20;
 constexpr uint64_t kBatchTargetNs = 15 * kMillisecondNs;
 
+// Rows that one statement looks at where there is little to change, such as those of earlier
+// purges: as many as take a reader some 5 ms.
+constexpr size_t kLookRowsMax = 5'000;
+
 // A pause is that many times as long as the work before it: the purge takes at most a twentieth of
 // the database's time, half of what it may cost the postbacks.
 constexpr uint64_t kPauseTimes = 19;

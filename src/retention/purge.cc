@@ -20,6 +20,32 @@ namespace {
 
 constexpr int64_t kLateIds = RowIds::kIdsPerUs * kLateUs;
 
+bool may_slim(const FoundRow& row) {
+  return row.is_ours && !row.is_slim;
+}
+
+bool may_remove(const FoundRow& row) {
+  return row.is_ours && row.is_over;
+}
+
+// Cuts off what is behind the wanted row number `count_max`; how many wanted ones there are.
+size_t cut(std::vector<FoundRow>* rows, bool (*wanted)(const FoundRow&), size_t count_max) {
+  size_t count = 0;
+  for (size_t i = 0; i < rows->size(); ++i) {
+    count += wanted((*rows)[i]) ? 1 : 0;
+    if (count == count_max) rows->resize(i + 1);
+  }
+  return count;
+}
+
+RowIdList ids_of(const std::vector<FoundRow>& rows, bool (*wanted)(const FoundRow&)) {
+  RowIdList ids;
+  for (const FoundRow& row : rows) {
+    if (wanted(row)) ids.push_back(row.id);
+  }
+  return ids;
+}
+
 }  // namespace
 
 PurgeBounds::PurgeBounds(const Partner& partner, int64_t now_us) : now(time_text(now_us)) {
@@ -94,18 +120,19 @@ Result<PurgeOutcome> Purge::run(bool only_if_due) {
 }
 
 Status Purge::run_phases(int64_t from_id) {
-  Status status = walk(PurgeRows::Table::conversions, from_id, bounds_.purge_below_id,
-                       bounds_.purge_before, [this](const auto& rows) { return slim(rows); });
+  Status status =
+      walk(PurgeRows::Table::conversions, from_id, bounds_.purge_below_id, bounds_.purge_before,
+           may_slim, [this](const Rows& rows) { return slim(rows); });
   if (status.ok() && !pace_.stopped() && !floor_stays_) {
     floor_id_ = std::max(floor_id_, bounds_.purge_below_id);
   }
   if (status.ok()) {
     status = walk(PurgeRows::Table::conversions, 0, bounds_.forget_below_id, bounds_.forget_before,
-                  [this](const auto& rows) { return forget(rows); });
+                  may_remove, [this](const Rows& rows) { return forget(rows); });
   }
   if (status.ok()) {
     status = walk(PurgeRows::Table::quarantine, 0, bounds_.purge_below_id, bounds_.purge_before,
-                  [this](const auto& rows) { return remove_quarantined(rows); });
+                  may_remove, [this](const Rows& rows) { return remove_quarantined(rows); });
   }
   return status;
 }
@@ -115,20 +142,25 @@ Status Purge::merge_statistics() {
       &pace_, clock_, [this](Status* kept) { return may_go_on(kept); }, &counts_.stats);
 }
 
-// Upwards through the ids, a bounded number of rows at a time.
+// Upwards through the ids, with a bounded number of wanted rows at a time, and of rows. The fewer
+// are wanted, the more are looked at.
 Status Purge::walk(PurgeRows::Table table, int64_t from_id, int64_t end_id,
-                   const std::string& before, const Handle& handle) {
+                   const std::string& before, Wanted wanted, const Handle& handle) {
   int64_t after_id = from_id - 1;
+  size_t look_rows = batch_rows_;
   Status status;
   while (!pace_.stopped() && may_go_on(&status)) {
     const uint64_t began_ns = clock_->monotonic_ns();
-    Result<std::vector<FoundRow>> found = rows_.find(table, after_id, end_id, before, batch_rows_);
+    Result<Rows> found = rows_.find(table, after_id, end_id, before, look_rows);
     if (!found.ok()) return found.status();
-    if (found.value().empty()) break;
+    Rows& rows = found.value();
+    if (rows.empty()) break;
     pace_.rest(clock_->monotonic_ns() - began_ns);
-    status = handle(found.value());
+    const bool full = cut(&rows, wanted, batch_rows_) == batch_rows_;
+    status = handle(rows);
     if (!status.ok()) break;
-    after_id = found.value().back().id;
+    after_id = rows.back().id;
+    look_rows = std::clamp(full ? rows.size() : look_rows * 2, batch_rows_, kLookRowsMax);
   }
   return status;
 }
@@ -144,7 +176,7 @@ bool Purge::may_go_on(Status* status) {
   return status->ok();
 }
 
-Status Purge::slim(const std::vector<FoundRow>& rows) {
+Status Purge::slim(const Rows& rows) {
   RowIdList ids;
   RowIdList extra;
   int64_t kept_id = 0;
@@ -175,20 +207,14 @@ Status Purge::slim(const std::vector<FoundRow>& rows) {
   return status;
 }
 
-Status Purge::forget(const std::vector<FoundRow>& rows) {
-  RowIdList ids;
-  for (const FoundRow& row : rows) {
-    if (row.is_ours && row.is_over) ids.push_back(row.id);
-  }
+Status Purge::forget(const Rows& rows) {
+  const RowIdList ids = ids_of(rows, may_remove);
   if (ids.empty()) return Status();
   return change([&] { return rows_.forget(ids, bounds_.forget_before); }, &counts_.forgotten);
 }
 
-Status Purge::remove_quarantined(const std::vector<FoundRow>& rows) {
-  RowIdList ids;
-  for (const FoundRow& row : rows) {
-    if (row.is_ours && row.is_over) ids.push_back(row.id);
-  }
+Status Purge::remove_quarantined(const Rows& rows) {
+  const RowIdList ids = ids_of(rows, may_remove);
   if (ids.empty()) return Status();
   return change([&] { return rows_.remove_quarantined(ids, bounds_.purge_before); },
                 &counts_.quarantined);

@@ -67,15 +67,17 @@ class Purge {
   const PurgeCounts& counts() const { return counts_; }
 
  private:
-  using Handle = std::function<base::Status(const std::vector<FoundRow>& rows)>;
+  using Rows = std::vector<FoundRow>;
+  using Wanted = bool (*)(const FoundRow& row);
+  using Handle = std::function<base::Status(const Rows& rows)>;
 
   base::Status run_phases(int64_t from_id);
   base::Status merge_statistics();
   base::Status walk(PurgeRows::Table table, int64_t from_id, int64_t end_id,
-                    const std::string& before, const Handle& handle);
-  base::Status slim(const std::vector<FoundRow>& rows);
-  base::Status forget(const std::vector<FoundRow>& rows);
-  base::Status remove_quarantined(const std::vector<FoundRow>& rows);
+                    const std::string& before, Wanted wanted, const Handle& handle);
+  base::Status slim(const Rows& rows);
+  base::Status forget(const Rows& rows);
+  base::Status remove_quarantined(const Rows& rows);
   base::Status change(const std::function<base::Result<int64_t>()>& transaction, int64_t* count);
   bool may_go_on(base::Status* status);
 

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "ingest/row_id.h"
 #include "purge_harness.h"
@@ -37,12 +38,13 @@ class Purges : public PurgeTest {
     conversion->id = RowIds::first_of(conversion->received_at_us) + next_id() % 4096;
   }
   // `count` conversions named by their age, a second apart.
-  void store_many(TestStore& store, int count, int64_t days_ago) {
+  void store_many(TestStore& store, int count, int64_t days_ago, int32_t partner = 1) {
     TestBatch batch;
+    batch.partner_id = partner;
     for (int i = 0; i < count; ++i) {
-      Conversion& conversion = add(&batch, name(days_ago, i), days_ago);
+      Conversion& conversion = add(&batch, name(days_ago, i), days_ago, partner);
       conversion.received_at_us -= 1'000'000 * (count - i);
-      conversion.id = RowIds::first_of(conversion.received_at_us);
+      conversion.id = RowIds::first_of(conversion.received_at_us) + partner;
     }
     ASSERT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
   }
@@ -172,6 +174,24 @@ TEST_P(Purges, GoOnWhereTheyWereStopped) {
   EXPECT_EQ(shown(store), 0u);
   EXPECT_EQ(repeat(store, name(50, 7)), RowResult::duplicate);
   EXPECT_EQ(repeat(store, name(420, 7)), RowResult::stored);
+}
+
+TEST_P(Purges, PassQuicklyOverWhatIsPurgedAlready) {
+  constexpr int kRows = 3000;
+  TestStore& store = open_store();
+  store_many(store, kRows, 50);
+  store_many(store, kRows, 50, 2);
+  int pauses = 0;
+  const auto count = [&pauses](uint64_t) { return ++pauses > 0; };
+  ASSERT_TRUE(run(count).ok());
+  EXPECT_EQ(counts_.purged, kRows);
+  const int at_first = std::exchange(pauses, 0);
+  store_many(store, kRows / 10, 40);
+  ASSERT_TRUE(run(count).ok());
+  EXPECT_EQ(counts_.purged, kRows / 10);
+  EXPECT_LT(pauses, 25) << "at first " << at_first;
+  EXPECT_EQ(shown(store), 0u);
+  EXPECT_EQ(shown(store, 2), 1000u) << "a page of the other partner's";
 }
 
 TEST_P(Purges, AreDueOnceADay) {

@@ -58,6 +58,14 @@ class Report(unittest.TestCase):
                          ("table of 7 rows by an empty one, SQLite alone without a server", "-", "0.50",
                           "-"))
 
+    def test_load_beside_a_purge_may_be_a_tenth_less(self):
+        runs = [run("purge", "io_uring", number, answers, "sqlite", label=label)
+                for number, pair in enumerate(((1000, 900), (500, 460), (100, 40)))
+                for label, answers in zip(("without", "with"), pair)]
+        self.assertEqual(self.goal(runs, "beside a purge"),
+                         ("load beside a purge by load without, SQLite", "at least 0.90", "0.90",
+                          "yes"))
+
     def test_the_table_shows_the_worst_rounds_errors(self):
         text = report.text(result([run("close", "epoll", 0, 10), run("close", "epoll", 1, 30),
                                    {**run("close", "epoll", 2, 20), "not_200": 3}]))
