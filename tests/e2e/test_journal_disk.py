@@ -10,8 +10,8 @@ import subprocess
 import time
 import unittest
 
-from harness import SLOWNESS, wait_until
-from journal_suite import ANSWER_S_MAX, JournalSuite
+from harness import ANSWER_S_MAX, BUDGET_ANSWER_S_MAX, SLOWNESS, wait_until
+from journal_suite import JournalSuite
 from load import Load
 from mounts import LoopDisk, MemoryDisk
 
@@ -57,7 +57,7 @@ class BrokenDisk(JournalDisk, unittest.TestCase):
         self.go_away()
         self.acknowledged = self.expect_accepted(5)
         wait_until(lambda: len(self.segments()) == 2, 10 * SLOWNESS, "a spare segment is ready")
-        os.sync()
+        subprocess.run(["sync", "-f", self.disk.path], check=True)  # Of this disk only.
         for segment in self.segments()[:broken_count]:
             self.disk.punch(segment, used_bytes(segment), 1 << 20)
         self.filler = self.disk.memory.fill()
@@ -237,7 +237,7 @@ class SlowDisk(JournalDisk, unittest.TestCase):
         with Load(self.server, self.rector, 16, "slow") as load:
             wait_until(lambda: len(load.account.acked) > 100, 20 * SLOWNESS, "load runs")
         self.assertEqual((load.account.refused, load.account.errors), ([], []))
-        self.assertLess(load.account.slowest_s, 1.0 * SLOWNESS)
+        self.assertLess(load.account.slowest_s, BUDGET_ANSWER_S_MAX * SLOWNESS)
         self.assert_all_well(load.account.acked)
 
     def test_a_disk_that_is_too_slow_is_answered_503_in_time(self):

@@ -15,14 +15,12 @@ import unittest
 
 from databases import Cluster
 from gate import Gate
-from harness import SLOWNESS, wait_until
+from harness import BUDGET_ANSWER_S_MAX, SLOWNESS, wait_until
 from journal_suite import JournalSuite
 from load import Load
 from metrics import read_metrics, waiting
 from mounts import MemoryDisk
 from support import TEMPLATE_VARIABLE
-
-BUDGET_S = 1.0
 
 
 class Outage(JournalSuite):
@@ -32,7 +30,7 @@ class Outage(JournalSuite):
         for _ in range(count):
             started = time.monotonic()
             names += self.expect_accepted()
-            self.assertLess(time.monotonic() - started, (BUDGET_S + 0.1) * SLOWNESS)
+            self.assertLess(time.monotonic() - started, BUDGET_ANSWER_S_MAX * SLOWNESS)
         return names
 
     def begin_well(self, **settings):
@@ -131,7 +129,7 @@ class Away(Outage, unittest.TestCase):
                     change()
                     time.sleep(0.15)  # Shorter than what the server needs to see each.
         self.assertEqual((load.account.refused, load.account.errors), ([], []))
-        self.assertLess(load.account.slowest_s, (BUDGET_S + 0.1) * SLOWNESS)
+        self.assertLess(load.account.slowest_s, BUDGET_ANSWER_S_MAX * SLOWNESS)
         self.assert_all_well(load.account.acked)
 
     def test_without_a_journal_it_is_503(self):
@@ -260,11 +258,11 @@ class TooManyConnections(Outage, unittest.TestCase):
         self.gate = Gate(self.away.port)
         self.addCleanup(self.gate.shut)
         self.begin_well()
+        self.gate.shut()
         self.away.stop(signal.SIGINT)
         self.away.start("max_connections=2", *limits)
-        # The test's own: one to postgres, one to the partner's database.
-        self.away.sql("SELECT 1")
-        wait_until(self.takes_the_last_connection, 10 * SLOWNESS, "no connection is left")
+        wait_until(self.takes_all_connections, 10 * SLOWNESS, "no connection is left")
+        self.gate.open()
         acknowledged = [self.until(200, "accepted"), *self.expect_accepted_in_time()]
         self.expect_neighbour_unharmed()
         wait_until(lambda: "too many clients" in self.server.output(), 10 * SLOWNESS,
@@ -273,14 +271,13 @@ class TooManyConnections(Outage, unittest.TestCase):
         self.away.start("max_connections=20", *limits)
         self.assert_all_well(acknowledged)
 
-    def takes_the_last_connection(self):
-        """The server may have it; it is ended then, and who comes first is a matter of luck."""
+    def takes_all_connections(self):
+        """One to postgres, one to the partner's database. pg_isready's may not have ended yet."""
         try:
+            self.away.sql("SELECT 1")
             self.sql("SELECT 1")
             return True
         except RuntimeError:
-            self.away.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
-                          " application_name <> 'test' AND backend_type = 'client backend'")
             return False
 
 
@@ -297,7 +294,7 @@ class SqliteLocked(Outage, unittest.TestCase):
         for _ in range(3):
             started = time.monotonic()
             acknowledged.append(self.expect(200, "accepted", self.involve))
-            self.assertLess(time.monotonic() - started, (BUDGET_S + 0.1) * SLOWNESS)
+            self.assertLess(time.monotonic() - started, BUDGET_ANSWER_S_MAX * SLOWNESS)
         self.assertTrue(self.works(self.rector))
         holder.execute("ROLLBACK")
         wait_until(lambda: self.works(self.involve), 10 * SLOWNESS, "the database is back")

@@ -145,7 +145,7 @@ class Engines(StartCase):
 
     def serves(self, server):
         server.ctl("init")
-        wait_until(lambda: server.get("/partner/rector/event/stats").status == 200, 3, "partners")
+        wait_until(lambda: server.get("/partner/rector/event/stats").status == 200, 10, "partners")
         self.assertEqual(server.postback("/rector/event", {"conversion_id": "1"}).json["status"],
                          "success")
 

@@ -6,8 +6,8 @@ Row 47 of the table in tests/fault/README.md.
 import unittest
 
 from cgroups import CpuLimit
-from harness import SANITIZED, SLOWNESS, wait_until
-from journal_suite import ANSWER_S_MAX, JournalSuite
+from harness import ANSWER_S_MAX, SANITIZED, SLOWNESS, wait_until
+from journal_suite import JournalSuite
 from load import Load
 
 SHARE = 0.03

@@ -12,7 +12,7 @@ import sys
 import time
 
 import generator  # Also makes the modules of the end-to-end tests known.
-from databases import Cluster, PostgresDatabase, SqliteDatabase
+from databases import Cluster, PostgresDatabase, SqliteDatabase, signal_process
 from harness import SLOWNESS, Server, wait_until
 from http_client import Closed
 from metrics import waiting
@@ -159,7 +159,7 @@ class Campaign:
                                 " 'client backend' AND application_name <> 'test'").split()
         place = self.dice.random()  # Asked once, however many there are: the seed decides the rest.
         if pids:
-            os.kill(int(pids[int(place * len(pids))]), signal.SIGKILL)
+            signal_process(int(pids[int(place * len(pids))]), signal.SIGKILL)
         wait_until(self.postgres_answers, 30 * SLOWNESS, "PostgreSQL recovers")
 
     def terminate_backends(self):
