@@ -43,7 +43,7 @@ class Purges : public PurgeTest {
     batch.partner_id = partner;
     for (int i = 0; i < count; ++i) {
       Conversion& conversion = add(&batch, name(days_ago, i), days_ago, partner);
-      conversion.received_at_us -= 1'000'000 * (count - i);
+      conversion.received_at_us -= int64_t{1'000'000} * (count - i);
       conversion.id = RowIds::first_of(conversion.received_at_us) + partner;
     }
     ASSERT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
