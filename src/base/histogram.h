@@ -4,6 +4,7 @@
 
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -22,10 +23,11 @@ class Histogram {
     count_ += other.count_;
     sum_ += other.sum_;
   }
-  // The upper bound of the bucket that holds the quantile (0 < quantile <= 1); 0 when empty.
+  // The upper bound of the bucket that holds the quantile (0 < quantile <= 1); 0 when empty. By the
+  // nearest rank: so many of the values are at most as large. Of few values p99 is the largest.
   uint64_t quantile(double quantile) const {
     if (count_ == 0) return 0;
-    const auto rank = static_cast<uint64_t>(quantile * static_cast<double>(count_ - 1)) + 1;
+    const auto rank = static_cast<uint64_t>(std::ceil(quantile * static_cast<double>(count_)));
     uint64_t seen = 0;
     for (size_t i = 0; i < kBuckets; ++i) {
       seen += counts_[i];

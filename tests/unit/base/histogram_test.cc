@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 #include <vector>
 
@@ -37,11 +38,20 @@ TEST(Histogram, AQuantileIsNeverBelowTheTrueOneAndAtMostAnEighthAbove) {
   }
   std::sort(values.begin(), values.end());
   for (const double quantile : {0.01, 0.5, 0.9, 0.99, 0.999}) {
-    const auto rank = static_cast<size_t>(quantile * static_cast<double>(values.size() - 1));
-    const uint64_t exact = values[rank];
+    const auto rank = static_cast<size_t>(std::ceil(quantile * static_cast<double>(values.size())));
+    const uint64_t exact = values[rank - 1];
     EXPECT_GE(histogram.quantile(quantile), exact) << quantile;
     EXPECT_LE(histogram.quantile(quantile), exact + exact / 8 + 1) << quantile;
   }
+}
+
+TEST(Histogram, OfFewValuesTheLargestIsP99) {
+  Histogram histogram;
+  for (const uint64_t value : {1, 6, 2}) histogram.add(value);
+  EXPECT_EQ(histogram.quantile(0.99), 6u);
+  EXPECT_EQ(histogram.quantile(0.5), 2u);
+  histogram.add(7);
+  EXPECT_EQ(histogram.quantile(0.5), 2u);
 }
 
 TEST(Histogram, CountsUpToAPowerOfTwoAreExact) {
