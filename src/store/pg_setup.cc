@@ -38,8 +38,12 @@ std::string migration_sql(int from_version) {
     sql += migrations[version];
     sql += ";";
   }
-  sql += "DELETE FROM postback_schema; INSERT INTO postback_schema (version) VALUES (" +
-         std::to_string(kSchemaVersion) + "); COMMIT";
+  sql +=
+      "INSERT INTO postback_schema (version) SELECT 0"
+      " WHERE NOT EXISTS (SELECT FROM postback_schema);"
+      "UPDATE postback_schema SET version = " +
+      std::to_string(kSchemaVersion) +
+      ", incarnation = coalesce(incarnation, gen_random_uuid()::text); COMMIT";
   return sql;
 }
 

@@ -31,6 +31,26 @@ CREATE TABLE IF NOT EXISTS postback_purge (
 );
 )sql";
 
+// Version 3. incarnation: see schema.h. postback_partner_codes says which partner the rows of a
+// partner_id belong to, and which control database gave it that number: a control database that was
+// made anew may give the number to another partner, whose rows must not mix with these.
+constexpr const char* kPostgresIdentity = R"sql(
+ALTER TABLE postback_schema ADD COLUMN IF NOT EXISTS incarnation text;
+CREATE TABLE IF NOT EXISTS postback_partner_codes (
+  partner_id integer NOT NULL PRIMARY KEY,
+  partner_code varchar(50) NOT NULL,
+  registry_id text NOT NULL DEFAULT ''
+);
+)sql";
+constexpr const char* kSqliteIdentity = R"sql(
+ALTER TABLE postback_schema ADD COLUMN incarnation TEXT;
+CREATE TABLE IF NOT EXISTS postback_partner_codes (
+  partner_id INTEGER PRIMARY KEY,
+  partner_code TEXT NOT NULL,
+  registry_id TEXT NOT NULL DEFAULT ''
+);
+)sql";
+
 // conversion_id is part of every unique key of the conversions, so that the table can later be
 // distributed by it. postback_stats: one row per minute and writer, so that writers never wait for
 // each other's row locks; fillfactor leaves room for updates in place (HOT). Old rows are merged by
@@ -92,7 +112,7 @@ CREATE TABLE IF NOT EXISTS postback_stats (
   PRIMARY KEY (partner_id, minute, writer)
 ) WITH (fillfactor = 50);
 )sql",
-                                     kPostgresPurge};
+                                     kPostgresPurge, kPostgresIdentity};
 
 // SQLite: decimals are exact text; times are ISO 8601 UTC text with six decimals, which sorts by
 // time. `id` is the rowid, so rows are appended in order and paged by it.
@@ -154,7 +174,7 @@ CREATE TABLE IF NOT EXISTS postback_stats (
   PRIMARY KEY (partner_id, minute, writer)
 ) WITHOUT ROWID;
 )sql",
-                                   kSqlitePurge};
+                                   kSqlitePurge, kSqliteIdentity};
 
 static_assert(std::size(kPostgres) == kSchemaVersion);
 static_assert(std::size(kSqlite) == kSchemaVersion);

@@ -31,17 +31,19 @@ SqliteResult read_version(SqliteConnection* connection, int64_t* version) {
 }
 
 SqliteResult migrate(SqliteConnection* connection, int64_t from_version) {
-  SqliteResult result = SqliteResult::ok;
+  SqliteResult result =
+      connection->run("CREATE TABLE IF NOT EXISTS postback_schema (version INTEGER NOT NULL)");
+  if (result != SqliteResult::ok) return result;
   for (int64_t version = from_version; version < kSchemaVersion; ++version) {
     result = connection->run(sqlite_migrations()[static_cast<size_t>(version)]);
     if (result != SqliteResult::ok) return result;
   }
-  result = connection->run(
-      "CREATE TABLE IF NOT EXISTS postback_schema (version INTEGER NOT NULL);"
-      "DELETE FROM postback_schema;");
-  if (result != SqliteResult::ok) return result;
   const std::string write_version =
-      "INSERT INTO postback_schema (version) VALUES (" + std::to_string(kSchemaVersion) + ")";
+      "INSERT INTO postback_schema (version) SELECT 0"
+      " WHERE NOT EXISTS (SELECT 1 FROM postback_schema);"
+      "UPDATE postback_schema SET version = " +
+      std::to_string(kSchemaVersion) +
+      ", incarnation = coalesce(incarnation, lower(hex(randomblob(16))))";
   return connection->run(write_version.c_str());
 }
 

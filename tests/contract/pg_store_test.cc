@@ -262,7 +262,7 @@ TEST_F(PgStore, ManyStoresMigrateAnEmptyServerAtOnce) {
     EXPECT_TRUE(users[i]->store_at_last(batches[i].get())) << batches[i]->batch.error;
   }
   EXPECT_EQ(row_count(), "12");
-  EXPECT_EQ(value("SELECT string_agg(version::text, ',') FROM postback_schema"), "2");
+  EXPECT_EQ(value("SELECT string_agg(version::text, ',') FROM postback_schema"), "3");
 }
 
 TEST_F(PgStore, RestartNeedsNoRightToChangeTables) {

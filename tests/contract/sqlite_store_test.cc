@@ -274,7 +274,7 @@ TEST_F(SqliteStoreTest, ANewerSchemaIsRefusedInTheWordsOfTheDocuments) {
   TestBatch batch;
   batch.add("x");
   EXPECT_EQ(store.commit(batch), BatchResult::schema);
-  EXPECT_NE(batch.error.find("the database has schema version 99, this program knows up to 2"),
+  EXPECT_NE(batch.error.find("the database has schema version 99, this program knows up to 3"),
             std::string::npos)
       << batch.error;
   EXPECT_EQ(store->status().state, StoreState::schema_wrong);

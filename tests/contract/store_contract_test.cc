@@ -23,7 +23,7 @@ TEST_P(StoreContract, CreatesAndMigratesAnEmptyDatabaseOnOpen) {
   EXPECT_EQ(store->kind(), std::string(GetParam()));
   EXPECT_EQ(store->status().error, "");
   EXPECT_TRUE(store->can_submit());
-  EXPECT_EQ(database_->value("SELECT max(version) FROM postback_schema"), "2");
+  EXPECT_EQ(database_->value("SELECT max(version) FROM postback_schema"), "3");
   EXPECT_EQ(database_->value("SELECT count(*) FROM partner_conversions"), "0");
 }
 
@@ -36,9 +36,10 @@ TEST_P(StoreContract, BringsADatabaseOfVersionOneUpToDate) {
   old.close();
   database_->run(
       "DROP TABLE postback_purge; ALTER TABLE partner_conversions DROP COLUMN purged_at;"
+      "DROP TABLE postback_partner_codes; ALTER TABLE postback_schema DROP COLUMN incarnation;"
       "UPDATE postback_schema SET version = 1");
   TestStore& store = open_store();
-  EXPECT_EQ(database_->value("SELECT max(version) FROM postback_schema"), "2");
+  EXPECT_EQ(database_->value("SELECT max(version) FROM postback_schema"), "3");
   const StoreRead page = store.conversions(10);
   ASSERT_EQ(page.conversions.size(), 1u) << page.error;
   EXPECT_EQ(page.conversions[0].conversion_id, "kept");
@@ -46,6 +47,23 @@ TEST_P(StoreContract, BringsADatabaseOfVersionOneUpToDate) {
   repeat.add("kept");
   ASSERT_EQ(store.commit(repeat), BatchResult::committed) << repeat.error;
   EXPECT_EQ(repeat.conversions[0].result, RowResult::duplicate);
+}
+
+TEST_P(StoreContract, GivesEachDatabaseAnIncarnationOnce) {
+  const char* const kIncarnation = "SELECT incarnation FROM postback_schema";
+  open_store().close();
+  const std::string given = database_->value(kIncarnation);
+  EXPECT_GE(given.size(), 32u) << given;
+  open_store();
+  EXPECT_EQ(database_->value(kIncarnation), given);
+  const auto other =
+      std::string_view(GetParam()) == "sqlite" ? make_sqlite_database() : make_postgres_database();
+  store::StoreOptions elsewhere = options();
+  elsewhere.url = other->url();
+  TestStore& store = stores_.emplace_back(&core_, elsewhere);
+  store->open();
+  ASSERT_TRUE(core_.run_until([&] { return store->status().state == StoreState::up; }));
+  EXPECT_NE(other->value(kIncarnation), given);
 }
 
 TEST_P(StoreContract, TakesABatchWhileIdleAndConnectsForIt) {
