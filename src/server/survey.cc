@@ -7,6 +7,7 @@
 
 #include "base/json_writer.h"
 #include "base/time.h"
+#include "server/health_reasons.h"
 
 namespace postback::server {
 namespace {
@@ -36,6 +37,15 @@ class JsonObject {
     name(key);
     out_->append(value ? "true" : "false");
   }
+  void texts(std::string_view key, const std::vector<std::string_view>& values) {
+    name(key);
+    out_->push_back('[');
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (i > 0) out_->push_back(',');
+      append_json_string(out_, values[i]);
+    }
+    out_->push_back(']');
+  }
   void time(std::string_view key, int64_t time_us) {
     name(key);
     out_->push_back('"');
@@ -47,10 +57,6 @@ class JsonObject {
   std::string* out_;
   bool first_ = true;
 };
-
-bool is_bad(StoreState state) {
-  return state == StoreState::down || state == StoreState::schema_wrong;
-}
 
 std::vector<const LaneReport*> all_lanes(const Survey& survey) {
   std::vector<const LaneReport*> lanes;
@@ -98,16 +104,14 @@ void append_journal(JsonObject* object, std::string* out, const ProcessReport& p
 
 void append_health(std::string* out, const Survey& survey, const ProcessReport& process) {
   const std::vector<const LaneReport*> lanes = all_lanes(survey);
-  const JournalReport& journal = process.journal;
-  const bool away = std::any_of(lanes.begin(), lanes.end(), [](const LaneReport* lane) {
-    return is_bad(lane->store.state) || lane->health == ingest::LaneHealth::suspect;
-  });
-  const bool journal_bad = journal.state == "refusing" || journal.state == "failed";
+  const std::vector<std::string_view> reasons = health_reasons(survey, process);
+  const bool away = is_database_away(survey);
+  const bool journal_bad = is_journal_refusing(process);
   JsonObject health(out);
-  const bool degraded = !process.registry.up || away || journal_bad || journal.damaged;
-  health.text("status", degraded ? "degraded" : "healthy");
+  health.text("status", reasons.empty() ? "healthy" : "degraded");
+  health.texts("reasons", reasons);
   // Every postback of a known partner is taken: by its database, or by the journal.
-  const bool has_journal = journal.is_on && !journal_bad;
+  const bool has_journal = process.journal.is_on && !journal_bad;
   health.boolean("ready", process.partners != nullptr && (has_journal || !away) && !journal_bad);
   health.text("version", POSTBACK_VERSION);
   health.integer("uptime_s", (process.now_us - process.started_at_us) / 1'000'000);

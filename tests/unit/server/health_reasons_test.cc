@@ -1,0 +1,70 @@
+#include "server/health_reasons.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace postback::server {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class HealthReasons : public testing::Test {
+ protected:
+  HealthReasons() {
+    survey_.cores.resize(2);
+    survey_.cores[1].lanes.resize(1);
+    lane().store.state = StoreState::up;
+    process_.registry.up = true;
+    process_.journal.is_on = true;
+    process_.journal.state = "ready";
+  }
+  LaneReport& lane() { return survey_.cores[1].lanes[0]; }
+  std::vector<std::string_view> reasons() { return health_reasons(survey_, process_); }
+  std::string health() {
+    std::string text;
+    append_health(&text, survey_, process_);
+    return text;
+  }
+
+  Survey survey_;
+  ProcessReport process_;
+};
+
+TEST_F(HealthReasons, AreNoneWhileAllIsWell) {
+  EXPECT_THAT(reasons(), IsEmpty());
+  EXPECT_THAT(health(), HasSubstr(R"({"status":"healthy","reasons":[],"ready":)"));
+}
+
+TEST_F(HealthReasons, AreListedWithTheStatus) {
+  process_.registry.up = false;
+  lane().store.state = StoreState::down;
+  process_.journal.state = "refusing";
+  process_.journal.damaged = true;
+  EXPECT_THAT(health(),
+              HasSubstr(R"("degraded","reasons":["control_database","database","journal",)"
+                        R"("journal_damaged"],"ready":false)"));
+}
+
+TEST_F(HealthReasons, NameALateDatabaseAndAWrongSchemaToo) {
+  lane().health = ingest::LaneHealth::suspect;
+  EXPECT_THAT(reasons(), ElementsAre("database"));
+  lane().health = ingest::LaneHealth::up;
+  lane().store.state = StoreState::schema_wrong;
+  EXPECT_THAT(reasons(), ElementsAre("database"));
+}
+
+TEST_F(HealthReasons, DoNotNameAJournalThatIsOffOrBeingPrepared) {
+  for (const char* state : {"off", "preparing"}) {
+    process_.journal.state = state;
+    EXPECT_THAT(reasons(), IsEmpty()) << state;
+  }
+  process_.journal.state = "failed";
+  EXPECT_THAT(reasons(), ElementsAre("journal"));
+}
+
+}  // namespace
+}  // namespace postback::server
