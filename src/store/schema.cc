@@ -33,7 +33,8 @@ CREATE TABLE IF NOT EXISTS postback_purge (
 
 // Version 3. incarnation: see schema.h. postback_partner_codes says which partner the rows of a
 // partner_id belong to, and which control database gave it that number: a control database that was
-// made anew may give the number to another partner, whose rows must not mix with these.
+// made anew may give the number to another partner, whose rows must not mix with these. The columns
+// of postback_purge are those by which a purge does not depend on one clock (retention/purge_state.h).
 constexpr const char* kPostgresIdentity = R"sql(
 ALTER TABLE postback_schema ADD COLUMN IF NOT EXISTS incarnation text;
 CREATE TABLE IF NOT EXISTS postback_partner_codes (
@@ -41,6 +42,9 @@ CREATE TABLE IF NOT EXISTS postback_partner_codes (
   partner_code varchar(50) NOT NULL,
   registry_id text NOT NULL DEFAULT ''
 );
+ALTER TABLE postback_purge ADD COLUMN IF NOT EXISTS as_of timestamptz;
+ALTER TABLE postback_purge ADD COLUMN IF NOT EXISTS gaps text NOT NULL DEFAULT '';
+ALTER TABLE postback_purge ADD COLUMN IF NOT EXISTS swept_id bigint NOT NULL DEFAULT 0;
 )sql";
 constexpr const char* kSqliteIdentity = R"sql(
 ALTER TABLE postback_schema ADD COLUMN incarnation TEXT;
@@ -49,6 +53,9 @@ CREATE TABLE IF NOT EXISTS postback_partner_codes (
   partner_code TEXT NOT NULL,
   registry_id TEXT NOT NULL DEFAULT ''
 );
+ALTER TABLE postback_purge ADD COLUMN as_of TEXT;
+ALTER TABLE postback_purge ADD COLUMN gaps TEXT NOT NULL DEFAULT '';
+ALTER TABLE postback_purge ADD COLUMN swept_id INTEGER NOT NULL DEFAULT 0;
 )sql";
 
 // conversion_id is part of every unique key of the conversions, so that the table can later be
