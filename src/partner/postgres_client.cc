@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/pg_commit.h"
 #include "base/pg_remedy.h"
 #include "base/printable.h"
 #include "base/time.h"
@@ -125,7 +126,8 @@ class PostgresClient final : public SqlClient {
   }
 
   Status begin(const std::string& lock_table) override {
-    Status status = run("BEGIN");
+    Status status = run("BEGIN; SELECT set_config('synchronous_commit', " +
+                        std::string(base::kPgSynchronousCommit) + ", true)");
     if (!status.ok() || lock_table.empty()) return status;
     status = run("LOCK TABLE " + quoted_identifier(lock_table) + " IN SHARE ROW EXCLUSIVE MODE");
     if (!status.ok()) rollback();

@@ -4,7 +4,6 @@
 
 #include "base/check.h"
 #include "base/time.h"
-#include "store/pg_connection.h"
 
 namespace postback::store {
 namespace {
@@ -106,17 +105,15 @@ void PgParameterList::add_null() {
   nulls_[static_cast<size_t>(count_ - 1)] = true;
 }
 
-void PgParameterList::send(PgConnection* connection, const char* statement) const {
-  std::array<const char*, kCountMax> values;
-  std::array<int, kCountMax> sizes;
-  std::array<int, kCountMax> formats;
+PgParameterList::Arrays PgParameterList::arrays() const {
+  Arrays arrays;
   for (size_t i = 0; i < static_cast<size_t>(count_); ++i) {
     const std::string_view value = values_[i].view();
-    values[i] = nulls_[i] ? nullptr : value.data();
-    sizes[i] = static_cast<int>(value.size());
-    formats[i] = 1;
+    arrays.values[i] = nulls_[i] ? nullptr : value.data();
+    arrays.sizes[i] = static_cast<int>(value.size());
+    arrays.formats[i] = 1;
   }
-  connection->send_prepared(statement, count_, values.data(), sizes.data(), formats.data());
+  return arrays;
 }
 
 void sum_by_minute(const std::vector<BatchRow>& rows, std::vector<MinuteStats>* minutes) {

@@ -15,8 +15,6 @@
 
 namespace postback::store {
 
-class PgConnection;
-
 // The values of one execution, in order.
 class PgParameterList {
  public:
@@ -33,8 +31,13 @@ class PgParameterList {
   int count() const { return count_; }
   std::string_view value(int index) const { return values_[static_cast<size_t>(index)].view(); }
 
-  // Executes `statement`; libpq copies the values.
-  void send(PgConnection* connection, const char* statement) const;
+  // As libpq takes them. The values stay where they are until clear().
+  struct Arrays {
+    std::array<const char*, kCountMax> values;
+    std::array<int, kCountMax> sizes;
+    std::array<int, kCountMax> formats;
+  };
+  Arrays arrays() const;
 
  private:
   // A buffer that one huge batch made larger than this is given back.

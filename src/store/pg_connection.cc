@@ -15,6 +15,7 @@ namespace {
 // How often libpq is asked to read for one readiness under TLS: a record holds 16 KiB, libpq takes
 // 8 KiB or more at a time. tick() catches what is left.
 constexpr int kTlsReadsMax = 4;
+constexpr int kTextResults = 0;
 
 void ignore_notice(void* /*argument*/, const char* /*message*/) {}
 
@@ -173,11 +174,19 @@ void PgConnection::send_prepare(const char* name, const char* sql) {
   if (state_ == State::open && PQsendPrepare(raw_.get(), name, sql, 0, nullptr) != 1) fail();
 }
 
-void PgConnection::send_prepared(const char* name, int count, const char* const* values,
-                                 const int* sizes, const int* formats) {
+void PgConnection::send_prepared(const char* name, int count,
+                                 const PgParameterList::Arrays& values) {
   if (state_ != State::open) return;
-  constexpr int kTextResults = 0;
-  if (PQsendQueryPrepared(raw_.get(), name, count, values, sizes, formats, kTextResults) != 1) {
+  if (PQsendQueryPrepared(raw_.get(), name, count, values.values.data(), values.sizes.data(),
+                          values.formats.data(), kTextResults) != 1) {
+    fail();
+  }
+}
+
+void PgConnection::send_text(const char* sql, int count, const PgParameterList::Arrays& values) {
+  if (state_ != State::open) return;
+  if (PQsendQueryParams(raw_.get(), sql, count, nullptr, values.values.data(), values.sizes.data(),
+                        values.formats.data(), kTextResults) != 1) {
     fail();
   }
 }

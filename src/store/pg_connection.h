@@ -18,6 +18,7 @@
 #include <string>
 
 #include "postback/loop.h"
+#include "store/pg_batch.h"
 #include "store/pg_url.h"
 
 namespace postback::store {
@@ -55,8 +56,9 @@ class PgConnection final : LoopClient {
   void enter_pipeline();
   // In pipeline mode. Values are copied; a failure to send closes the connection.
   void send_prepare(const char* name, const char* sql);
-  void send_prepared(const char* name, int count, const char* const* values, const int* sizes,
-                     const int* formats);
+  void send_prepared(const char* name, int count, const PgParameterList::Arrays& values);
+  // One statement that nobody has prepared.
+  void send_text(const char* sql, int count, const PgParameterList::Arrays& values);
   void send_sync();  // Also sends what was buffered.
 
   bool is_open() const { return state_ != State::closed; }

@@ -46,18 +46,18 @@ void PgReader::send_next() {
   const StoreRead& read = *queue_.front().read;
   sent_ = true;
   error_.clear();
-  PgConnection* connection = &session_.connection();
+  PgPipeline* pipeline = &session_.pipeline();
   parameters_.clear();
   parameters_.add_int4(read.partner_id);
   if (read.kind == StoreRead::Kind::stats) {
     parameters_.add_timestamptz(base::minute_floor_us(read.since_us));
-    parameters_.send(connection, kReadStats);
+    pipeline->execute(kReadStats, parameters_);
   } else {
     parameters_.add_int8(read.before_id);
     parameters_.add_int8(std::clamp(read.limit, 0, kRowsMax));
-    parameters_.send(connection, kReadConversions);
+    pipeline->execute(kReadConversions, parameters_);
   }
-  connection->send_sync();
+  pipeline->sync();
 }
 
 void PgReader::session_result(const PGresult* result) {

@@ -25,6 +25,7 @@ PgSession::PgSession(PgSessionOptions options, PgSessionClient* client)
       client_(client),
       connection_(options_.loop, this),
       setup_(&connection_, options_.limits, options_.statements),
+      pipeline_(&connection_, options_.statements, options_.limits),
       random_(options_.random_seed | 1) {}
 
 PgSession::~PgSession() {
@@ -118,7 +119,7 @@ void PgSession::connection_established() {
 void PgSession::connection_result(const PGresult* result) {
   switch (phase_) {
     case Phase::up:
-      client_->session_result(result);
+      up_result(result);
       return;
     case Phase::setup:
       setup_result(result);
@@ -134,6 +135,13 @@ void PgSession::connection_result(const PGresult* result) {
   }
 }
 
+void PgSession::up_result(const PGresult* result) {
+  if (pipeline_.takes(result)) return;
+  const char* sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  if (sqlstate != nullptr && is_of_a_pooler(sqlstate)) setup_.expect_pooler();
+  client_->session_result(result);
+}
+
 void PgSession::setup_result(const PGresult* result) {
   const PgSetup::Outcome outcome = setup_.result(result);
   switch (outcome) {
@@ -142,6 +150,7 @@ void PgSession::setup_result(const PGresult* result) {
       return;
     case PgSetup::Outcome::ready:
       phase_ = Phase::up;
+      pipeline_.begin(setup_.is_pooled());
       set_state(StoreState::up, "");
       client_->session_up();
       return;
@@ -322,7 +331,9 @@ void PgSession::set_state(StoreState state, const std::string& error) {
   if (!error.empty()) {
     LOG_WARNING("store", line + ": " + error);
   } else if (state == StoreState::up) {
-    LOG_INFO("store", line);
+    LOG_INFO("store", line + (setup_.is_pooled() ? ", through a pooler: each transaction brings "
+                                                   "its settings"
+                                                 : ""));
   } else {
     LOG_DEBUG("store", line);
   }

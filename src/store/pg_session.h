@@ -17,6 +17,7 @@
 #include "postback/loop.h"
 #include "postback/store.h"
 #include "store/pg_connection.h"
+#include "store/pg_pipeline.h"
 #include "store/pg_setup.h"
 #include "store/pg_url.h"
 #include "store/resolver.h"
@@ -71,7 +72,7 @@ class PgSession final : PgConnectionClient, LoopClient, MessageReceiver {
   bool is_up() const { return phase_ == Phase::up; }
   bool is_settled() const { return phase_ == Phase::none; }  // Nothing is outstanding.
   bool is_connected() const { return connection_.is_open(); }
-  PgConnection& connection() { return connection_; }
+  PgPipeline& pipeline() { return pipeline_; }  // Requires is_up().
 
  private:
   enum class Phase : uint8_t { none, resolving, connecting, setup, creating, up, closing };
@@ -95,6 +96,7 @@ class PgSession final : PgConnectionClient, LoopClient, MessageReceiver {
   void create_database();
   void creating_result(const PGresult* result);
   void setup_result(const PGresult* result);
+  void up_result(const PGresult* result);
   void attempt_failed(const std::string& error);
   void settle();
   void set_state(StoreState state, const std::string& error);
@@ -106,6 +108,7 @@ class PgSession final : PgConnectionClient, LoopClient, MessageReceiver {
   PgSessionClient* client_;
   PgConnection connection_;
   PgSetup setup_;
+  PgPipeline pipeline_;
   Phase phase_ = Phase::none;
   Goal goal_ = Goal::use;
   StoreState state_ = StoreState::idle;

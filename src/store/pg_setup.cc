@@ -85,37 +85,22 @@ void PgSetup::begin(Step step) {
     }
     case Step::prepare:
       connection_->enter_pipeline();
-      for (const PgStatement& statement : statements_) {
-        connection_->send_prepare(statement.name, statement.sql);
+      if (!is_pooled_) {
+        for (const PgStatement& statement : statements_) {
+          connection_->send_prepare(statement.name, statement.sql);
+        }
       }
       connection_->send_sync();
       return;
   }
 }
 
-std::string PgSetup::settings_sql() const {
-  const auto set = [](const std::string& name, const std::string& value) {
-    return "set_config('" + name + "', " + value + ", false), ";
-  };
-  const auto milliseconds = [](int value) { return "'" + std::to_string(value) + "'"; };
-  std::string sql = "SELECT to_regclass('postback_schema') IS NOT NULL, ";
-  sql += "current_setting('server_version_num'), getdatabaseencoding(), ";
-  sql += set("statement_timeout", milliseconds(limits_.statement_ms));
-  sql += set("lock_timeout", milliseconds(limits_.lock_ms));
-  sql += set("idle_in_transaction_session_timeout", milliseconds(limits_.statement_ms));
-  // Acknowledged is durable, whatever the server's default is. Any stronger setting stays.
-  sql += set("synchronous_commit",
-             "CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'"
-             " ELSE current_setting('synchronous_commit') END");
-  sql += set("default_transaction_isolation", "'read committed'");
-  // Every read goes by an index. Plans are made once, when the tables may still be empty, and a
-  // plan for an empty table would be kept while it grows by millions of rows.
-  for (const char* name :
-       {"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_sort", "jit"}) {
-    sql += set(name, "'off'");
-  }
-  sql += "set_config('TimeZone', 'UTC', false)";
-  return sql;
+std::string PgSetup::settings_sql() {
+  // 0 is no process, so nothing is set.
+  const int backend_pid = pooler_expected_ ? 0 : PQbackendPID(connection_->raw());
+  return "SELECT to_regclass('postback_schema') IS NOT NULL, current_setting('server_version_num'),"
+         " getdatabaseencoding(), pg_backend_pid() = " +
+         std::to_string(backend_pid) + ", " + pg_connection_settings(limits_, backend_pid);
 }
 
 PgSetup::Outcome PgSetup::result(const PGresult* result) {
@@ -153,6 +138,10 @@ void PgSetup::take_row(const PGresult* result) {
 
 PgSetup::Outcome PgSetup::step_done() {
   if (step_failed_) {
+    if (is_of_a_pooler(sqlstate_)) {
+      expect_pooler();
+      return Outcome::failed;
+    }
     return batch_result_of(sqlstate_) == BatchResult::schema ? Outcome::schema_wrong
                                                              : Outcome::failed;
   }
@@ -180,6 +169,7 @@ PgSetup::Outcome PgSetup::settings_done() {
     return wrong("the database's encoding is " + row_[2] +
                  "; create it with ENCODING 'UTF8' TEMPLATE template0");
   }
+  is_pooled_ = row_[3] != "t";
   begin(row_[0] == "t" ? Step::check : Step::lock);
   return Outcome::running;
 }

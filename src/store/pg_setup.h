@@ -14,16 +14,10 @@
 #include <string>
 
 #include "store/pg_connection.h"
+#include "store/pg_settings.h"
 #include "store/pg_statements.h"
 
 namespace postback::store {
-
-// Limits that the server keeps for us, milliseconds. A statement that we gave up must not go on
-// for long, and a lock is given up before we give up the connection.
-struct PgServerLimits {
-  int statement_ms = 1500;
-  int lock_ms = 1000;
-};
 
 class PgSetup {
  public:
@@ -41,6 +35,11 @@ class PgSetup {
   // Takes what connection_result() brings, until the outcome is not `running`.
   Outcome result(const PGresult* result);
   const std::string& error() const { return error_; }
+  // Once ready: whether a pooler is between us and the server, which changes what a session may
+  // rely on (pg_settings.h).
+  bool is_pooled() const { return is_pooled_; }
+  // From now on a pooler is taken to be there: its connections were seen to change under us.
+  void expect_pooler() { pooler_expected_ = true; }
   // Tables are being made: this may take longer than any other step.
   bool is_migrating() const { return step_ == Step::lock || step_ == Step::migrate; }
 
@@ -54,13 +53,15 @@ class PgSetup {
   Outcome check_done();
   Outcome lock_done();
   Outcome wrong(const std::string& why);
-  std::string settings_sql() const;
+  std::string settings_sql();
 
   PgConnection* connection_;
   PgServerLimits limits_;
   std::span<const PgStatement> statements_;
   Step step_ = Step::settings;
   bool migrated_ = false;
+  bool is_pooled_ = false;
+  bool pooler_expected_ = false;
   std::string row_[4];  // The columns of the last row of the step; "" for NULL.
   bool has_row_ = false;
   bool step_failed_ = false;

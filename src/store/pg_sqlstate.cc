@@ -3,6 +3,7 @@
 namespace postback::store {
 
 BatchResult batch_result_of(std::string_view sqlstate) {
+  if (is_of_a_pooler(sqlstate)) return BatchResult::unavailable;
   const std::string_view state_class = sqlstate.substr(0, 2);
   // 22 data exception, 23 integrity constraint, 54 program limit (an index row too large), P0 a
   // trigger's RAISE: some value is at fault.
@@ -16,12 +17,16 @@ BatchResult batch_result_of(std::string_view sqlstate) {
   }
   // 08 connection, 53 resources (disk full, too many connections), 57 operator (shutdown, crash
   // recovery, cancel), 40 rollback, 55 lock or state, 58 input/output of the server, XX internal,
-  // 25006 read-only, 28 and 3D refused login, 26 prepared statement gone (a pooler).
+  // 25006 read-only, 28 and 3D refused login.
   return BatchResult::unavailable;
 }
 
 bool is_worth_repeating(std::string_view sqlstate) {
   return sqlstate == "40001" || sqlstate == "40P01";
+}
+
+bool is_of_a_pooler(std::string_view sqlstate) {
+  return sqlstate == "26000" || sqlstate == "42P05";
 }
 
 bool is_database_made_meanwhile(std::string_view sqlstate) {

@@ -16,6 +16,10 @@ BatchResult batch_result_of(std::string_view sqlstate);
 // chose us as the victim of a deadlock or a serialization failure.
 bool is_worth_repeating(std::string_view sqlstate);
 
+// Whether a prepared statement of ours is gone, or was there before we prepared it: the connection
+// to the server is not the one on which it was prepared.
+bool is_of_a_pooler(std::string_view sqlstate);
+
 inline constexpr std::string_view kUniqueViolation = "23505";
 inline constexpr std::string_view kUndefinedDatabase = "3D000";
 // The answers to CREATE DATABASE when another process was quicker.

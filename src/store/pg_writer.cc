@@ -96,33 +96,33 @@ void PgWriter::send(Slot slot, bool plain) {
   wire_.push_back(slot);
   const Batch& batch = *flight.batch;
   const int32_t partner_id = partner_of(batch);
-  PgConnection* connection = &session_.connection();
+  PgPipeline* pipeline = &session_.pipeline();
   minutes_.clear();
   if (!batch.conversions.empty()) {
     encode_conversions(partner_id, batch.conversions, &parameters_);
     if (plain) {
-      parameters_.send(connection, kInsertPlain);
+      pipeline->execute(kInsertPlain, parameters_);
       sum_by_minute(batch.conversions, &minutes_);
     } else {
       parameters_.add_int8(writer_id_);
-      parameters_.send(connection, kInsertOnce);
+      pipeline->execute(kInsertOnce, parameters_);
       encode_find_stored(partner_id, writer_id_, batch.conversions, &parameters_);
-      parameters_.send(connection, kFindStored);
+      pipeline->execute(kFindStored, parameters_);
     }
     set_results(flight.batch, plain ? RowResult::stored : RowResult::duplicate);
   }
   if (!batch.quarantined.empty()) {
     encode_quarantine(partner_id, writer_id_, batch.quarantined, &parameters_);
-    parameters_.send(connection, kInsertQuarantine);
+    pipeline->execute(kInsertQuarantine, parameters_);
   }
   if (batch.duplicate_count > 0) {
     add_duplicates(base::minute_floor_us(batch.duplicates_at_us), batch.duplicate_count, &minutes_);
   }
   for (const MinuteStats& minute : minutes_) {
     encode_stats(partner_id, writer_id_, minute, &parameters_);
-    parameters_.send(connection, kAddStats);
+    pipeline->execute(kAddStats, parameters_);
   }
-  connection->send_sync();
+  pipeline->sync();
 }
 
 void PgWriter::session_result(const PGresult* result) {

@@ -484,18 +484,23 @@ TEST_F(PgStore, ReadOnlyServerIsUnavailable) {
   EXPECT_TRUE(user.store_at_last(make_batch("b", 1).get()));
 }
 
-TEST_F(PgStore, SynchronousCommitOffIsOverruled) {
+TEST_F(PgStore, ACommitWaitsForTheDisksOfServerAndSynchronousStandbysWhateverTheDefault) {
   server_->create_database(database_);
-  sql("ALTER DATABASE " + database_ + " SET synchronous_commit = off");
-  StoreUser user(url());
   sql("CREATE TABLE seen (setting text)");
-  user.store().open();
-  ASSERT_TRUE(user.wait_state(StoreState::up));
+  {
+    StoreUser user(url());
+    user.store().open();
+    ASSERT_TRUE(user.wait_state(StoreState::up));
+  }
   sql("CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO seen "
       "VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$;"
       "CREATE TRIGGER note AFTER INSERT ON partner_conversions EXECUTE FUNCTION note()");
-  ASSERT_EQ(user.store_batch(make_batch("a", 1).get()), BatchResult::committed);
-  EXPECT_EQ(value("SELECT setting FROM seen"), "on");
+  for (const std::string given : {"off", "local", "remote_write", "on", "remote_apply"}) {
+    sql("ALTER DATABASE " + database_ + " SET synchronous_commit = " + given);
+    StoreUser user(url());
+    ASSERT_EQ(user.store_batch(make_batch(given, 1).get()), BatchResult::committed);
+  }
+  EXPECT_EQ(value("SELECT string_agg(setting, ' ') FROM seen"), "on on on on remote_apply");
 }
 
 TEST_F(PgStore, WrongPasswordIsToldWithoutThePassword) {
