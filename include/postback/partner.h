@@ -43,6 +43,13 @@ struct Partner {
   int32_t lanes = 1;  // 1 to 64.
   int64_t created_at_us = 0;
   int64_t updated_at_us = 0;
+  // The control database that knows the partner by this id (see partner/control_identity.h): its
+  // own id, a UUID. Empty: not known.
+  std::string registry_id;
+  // The control database is older than such ids. What is marked with a partner id and with no
+  // control database, as older programs did, was marked by this one.
+  bool owns_unmarked = true;
+  std::vector<std::string> former_codes;  // Which it had under the same id, ascending.
   bool operator==(const Partner&) const = default;
 };
 

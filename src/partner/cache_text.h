@@ -6,6 +6,9 @@
 //   1<TAB>involve_asia<TAB>…           a partner per line, fields as SQL gives them
 //   crc32c 0123abcd                    of all lines above, in hexadecimal
 //
+// Behind the columns of table `partners` stand registry_id, owns_unmarked and former_codes (with
+// commas between them): what a partner has from its control database, see postback/partner.h.
+//
 // No field has a control character in it, so nothing is escaped. A reader goes by the names of the
 // columns: one it does not know is passed over, one that is missing has its default, as in the
 // table of another version of this program.

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <string>
 
+#include "partner/control_identity.h"
+
 namespace postback::partner {
 namespace {
 
@@ -21,6 +23,14 @@ INSERT INTO partner_ids (partner_code, id) SELECT partner_code, id FROM partners
 // rewritten.
 constexpr const char* kKeepIds = R"sql(
 ALTER TABLE partners ADD COLUMN dedupe_retention_days integer NOT NULL DEFAULT 400;
+)sql";
+
+// Version 4, the same for both kinds. Its one row is inserted by insert_identity().
+constexpr const char* kHaveAnId = R"sql(
+CREATE TABLE postback_registry (
+  registry_id varchar(36) NOT NULL,
+  from_version integer NOT NULL
+);
 )sql";
 
 // kPostgres[v] brings version v to v + 1. parameter_mapping is json, not jsonb: that would sort
@@ -49,7 +59,7 @@ CREATE TABLE partners (
   updated_at timestamptz NOT NULL DEFAULT now()
 );
 )sql",
-                                     kRememberIds, kKeepIds};
+                                     kRememberIds, kKeepIds, kHaveAnId};
 
 // Times are ISO 8601 UTC text with six decimals, as in the partners' databases.
 constexpr const char* kSqlite[] = {R"sql(
@@ -76,7 +86,7 @@ CREATE TABLE partners (
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z')
 );
 )sql",
-                                   kRememberIds, kKeepIds};
+                                   kRememberIds, kKeepIds, kHaveAnId};
 
 static_assert(std::size(kPostgres) == kControlSchemaVersion);
 static_assert(std::size(kSqlite) == kControlSchemaVersion);
@@ -101,6 +111,10 @@ Status migrate(SqlClient* client, int version) {
   }
   for (int step = version; step < kControlSchemaVersion; ++step) {
     const Status status = client->run(sqlite ? kSqlite[step] : kPostgres[step]);
+    if (!status.ok()) return status;
+  }
+  if (version < 4) {
+    const Status status = insert_identity(client, version);
     if (!status.ok()) return status;
   }
   return client->run(

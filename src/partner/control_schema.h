@@ -1,6 +1,6 @@
 // The schema of the control database: table `partners`, table `partner_ids` (see partner_ids.h),
-// and postback_control_schema with the version. Defaults are in SQL too, so that a row inserted by
-// hand works.
+// table `postback_registry` (see control_identity.h), and postback_control_schema with the version.
+// Defaults are in SQL too, so that a row inserted by hand works.
 #pragma once
 
 #include "base/status.h"
@@ -8,7 +8,7 @@
 
 namespace postback::partner {
 
-constexpr int kControlSchemaVersion = 3;
+constexpr int kControlSchemaVersion = 4;
 
 // Brings the control database to kControlSchemaVersion. Only reads when it is there already.
 // Several processes may do this at once. Fails on a newer version.

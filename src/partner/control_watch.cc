@@ -34,7 +34,10 @@ Result<std::string> ControlWatch::change_token() {
   const char* sql = client_->kind() == base::DatabaseKind::sqlite
                         ? "PRAGMA data_version"
                         : "SELECT count(*) || ' ' || coalesce(md5(string_agg(p::text, chr(10) "
-                          "ORDER BY id)), '') FROM partners p";
+                          "ORDER BY id)), '') || ' ' || "
+                          "(SELECT string_agg(registry_id, ' ') FROM postback_registry) || ' ' || "
+                          "coalesce((SELECT md5(string_agg(i::text, chr(10) ORDER BY partner_code))"
+                          " FROM partner_ids i), '') FROM partners p";
   Result<SqlResult> result = client_->query(sql);
   if (!result.ok()) return result.status();
   CHECK(result.value().rows.size() == 1);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/printable.h"
+#include "partner/control_identity.h"
 #include "partner/control_schema.h"
 #include "partner/partner_fields.h"
 #include "partner/partner_ids.h"
@@ -56,6 +57,17 @@ SqlText sql_text(const PartnerField& field, const Partner& partner, base::Databa
 const char* now_expression(base::DatabaseKind kind) {
   return kind == base::DatabaseKind::sqlite ? "strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z'"
                                             : "now()";
+}
+
+// What a partner has from its control database as a whole.
+void set_identity(const ControlIdentity& identity, Partner* partner) {
+  partner->registry_id = identity.registry_id;
+  partner->owns_unmarked = identity.is_older;
+  const auto codes = identity.codes.find(partner->id);
+  if (codes == identity.codes.end()) return;
+  for (const std::string& code : codes->second) {
+    if (code != partner->partner_code) partner->former_codes.push_back(code);
+  }
 }
 
 int64_t integer_of(const std::string& text) {
@@ -117,11 +129,16 @@ std::string row_text(const SqlRow& row, std::string_view field) {
 Result<Partners> load_partners(SqlClient* client, const DatabaseHome& home) {
   Result<std::vector<SqlRow>> rows = read_partner_rows(client);
   if (!rows.ok()) return rows.status();
+  Result<int> version = control_schema_version(client);
+  if (!version.ok()) return version.status();
+  Result<ControlIdentity> identity = read_identity(client, version.value());
+  if (!identity.ok()) return identity.status();
   Partners loaded;
   for (const SqlRow& row : rows.value()) {
     Result<Partner> partner = partner_from_row(row, home);
     if (partner.ok()) {
       loaded.partners.push_back(partner.take());
+      set_identity(identity.value(), &loaded.partners.back());
     } else {
       loaded.bad.push_back({integer_of(row_text(row, "id")),
                             base::printable(row_text(row, "partner_code"), 50),

@@ -107,6 +107,7 @@ class Init(Ctl):
                          [(1, "involve_asia"), (2, "rector"), (3, "new_partner")])
 
     def test_database_of_an_older_program_is_brought_up_to_date(self):
+        self.sql("DROP TABLE postback_registry")
         self.sql("DROP TABLE partner_ids")
         self.sql("ALTER TABLE partners DROP COLUMN dedupe_retention_days")
         self.sql("UPDATE postback_control_schema SET version = 1")

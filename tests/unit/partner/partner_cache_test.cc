@@ -71,6 +71,9 @@ class CacheFixture : public ::testing::Test {
     rector.is_active = false;
     rector.on_invalid = OnInvalid::accept;
     rector.lanes = 3;
+    rector.registry_id = "f81d4fae-7dec-41d0-a765-00a0c91e6bf6";
+    rector.owns_unmarked = false;
+    rector.former_codes = {"old", "older"};
     return rows;
   }
   Table table() const { return next_table(nullptr, rows()).table; }
@@ -138,6 +141,8 @@ TEST_F(CacheText, ColumnsOfOtherVersionsAreGoneByTheirNames) {
   EXPECT_EQ(partner.id, 7);
   EXPECT_EQ(partner.endpoint_path, "/a/event");
   EXPECT_EQ(partner.lanes, 1);
+  EXPECT_EQ(partner.registry_id, "") << "an older program wrote none";
+  EXPECT_TRUE(partner.owns_unmarked);
 }
 
 TEST_F(CacheText, PartnerThatIsNotUnderstoodIsSetAside) {

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/time.h"
+#include "base/uuid.h"
 #include "control_fixture.h"
 #include "partner/partner_ids.h"
 
@@ -104,16 +105,64 @@ TEST_F(ControlSchema, NewerVersionIsRefused) {
 TEST_F(ControlSchema, VersionOneIsBroughtUpToDateWithItsIds) {
   std::unique_ptr<SqlClient> client = shipped();
   run(client.get(),
-      "DROP TABLE partner_ids; ALTER TABLE partners DROP COLUMN dedupe_retention_days;"
+      "DROP TABLE postback_registry; DROP TABLE partner_ids; ALTER TABLE partners DROP COLUMN "
+      "dedupe_retention_days;"
       "UPDATE postback_control_schema SET version = 1");
   EXPECT_EQ(load(client.get()).partners.at(0).dedupe_retention_days, 400);  // Not there to be read.
   expect_ok(create_control_schema(client.get()));
   EXPECT_EQ(client->query("SELECT version FROM postback_control_schema").value().rows,
-            std::vector<SqlRow>{{"3"}});
+            std::vector<SqlRow>{{"4"}});
   EXPECT_EQ(load(client.get()).partners.at(0).dedupe_retention_days, 400);
   run(client.get(), "DELETE FROM partners WHERE partner_code = 'rector'");
   expect_ok(insert_partner(client.get(), shipped_partners()[1]));
   EXPECT_EQ(load(client.get()).partners.at(1).id, 2);
+}
+
+TEST_F(ControlSchema, EachControlDatabaseHasAnIdThatItKeeps) {
+  std::unique_ptr<SqlClient> client = shipped();
+  const std::string registry_id = load(client.get()).partners.at(0).registry_id;
+  base::UuidBytes bytes;
+  EXPECT_TRUE(base::parse_uuid(registry_id, &bytes)) << registry_id;
+  expect_ok(create_control_schema(client.get()));
+  EXPECT_EQ(load(client.get()).partners.at(1).registry_id, registry_id);
+  EXPECT_FALSE(load(client.get()).partners.at(1).owns_unmarked);
+  // Made anew.
+  client.reset();
+  std::filesystem::remove(folder_ + "/data/control.db");
+  client = shipped();
+  EXPECT_NE(load(client.get()).partners.at(0).registry_id, registry_id);
+}
+
+TEST_F(ControlSchema, OneThatIsOlderThanIdsGetsOneAndOwnsWhatIsUnmarked) {
+  std::unique_ptr<SqlClient> client = shipped();
+  run(client.get(), "DROP TABLE postback_registry; UPDATE postback_control_schema SET version = 3");
+  EXPECT_EQ(load(client.get()).partners.at(0).registry_id, "");
+  EXPECT_TRUE(load(client.get()).partners.at(0).owns_unmarked);
+  expect_ok(create_control_schema(client.get()));
+  EXPECT_NE(load(client.get()).partners.at(0).registry_id, "");
+  EXPECT_TRUE(load(client.get()).partners.at(0).owns_unmarked);
+}
+
+TEST_F(ControlSchema, WithoutItsIdIsRefused) {
+  std::unique_ptr<SqlClient> client = shipped();
+  for (const char* sql :
+       {"UPDATE postback_registry SET registry_id = 'x'", "DELETE FROM postback_registry"}) {
+    run(client.get(), sql);
+    EXPECT_THAT(load_partners(client.get(), home_).status().message(),
+                HasSubstr("the control database has no id"));
+  }
+}
+
+TEST_F(PartnerRows, FormerCodesStayKnownUntilAnotherPartnerHasThem) {
+  std::unique_ptr<SqlClient> client = shipped();
+  EXPECT_TRUE(load(client.get()).partners[1].former_codes.empty());
+  Partner renamed = load(client.get()).partners[1];
+  renamed.partner_code = "renamed";
+  renamed.endpoint_path = "/renamed/event";
+  expect_ok(update_partner(client.get(), renamed));
+  EXPECT_EQ(load(client.get()).partners[1].former_codes, std::vector<std::string>{"rector"});
+  expect_ok(insert_partner(client.get(), shipped_partners()[1]));
+  EXPECT_TRUE(load(client.get()).partners[1].former_codes.empty());
 }
 
 TEST_F(PartnerRows, WhatIsInsertedIsReadBack) {
@@ -130,6 +179,8 @@ TEST_F(PartnerRows, WhatIsInsertedIsReadBack) {
   partner.id = 0;
   partner.created_at_us = partner.updated_at_us = 0;
   partner.effective_database_url.clear();
+  partner.registry_id.clear();  // It has these from its control database.
+  partner.owns_unmarked = true;
   EXPECT_EQ(partner, shipped_partners()[0]);
 }
 

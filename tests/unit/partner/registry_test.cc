@@ -255,9 +255,11 @@ TEST_F(PostgresRegistryTest, RowsAreReadBackAsTheyWereInserted) {
 TEST_F(PostgresRegistryTest, VersionOneIsBroughtUpToDateWithItsIds) {
   std::unique_ptr<SqlClient> client = shipped();
   run(client.get(),
-      "DROP TABLE partner_ids; ALTER TABLE partners DROP COLUMN dedupe_retention_days;"
+      "DROP TABLE postback_registry; DROP TABLE partner_ids; ALTER TABLE partners DROP COLUMN "
+      "dedupe_retention_days;"
       "UPDATE postback_control_schema SET version = 1");
   expect_ok(create_control_schema(client.get()));
+  EXPECT_TRUE(load(client.get()).partners.at(0).owns_unmarked);
   expect_ok(delete_partner(client.get(), 2));
   Partner other = shipped_partners()[1];
   other.partner_code = "other";
