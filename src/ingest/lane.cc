@@ -11,26 +11,6 @@
 namespace postback::ingest {
 namespace {
 
-std::string lane_name(const Partner& partner, uint32_t slice) {
-  std::string name = "partner=" + partner.partner_code;
-  if (partner.lanes > 1) name += " lane=" + std::to_string(slice);
-  return name;
-}
-
-// For a row that was refused in the quarantine, too: everything but what came goes. False when
-// nothing is left to be dropped.
-bool keep_bytes_only(Conversion* conversion) {
-  bool dropped = false;
-  for (size_t i = 0; i < static_cast<size_t>(Field::kCount); ++i) {
-    const auto field = static_cast<Field>(i);
-    if (field == Field::body || field == Field::fault_message || !conversion->has(field)) continue;
-    conversion->unset(field);
-    dropped = true;
-  }
-  if (dropped) conversion->set(Field::fault_message, "the database refused a value of this call");
-  return dropped;
-}
-
 // A number that no other lane of this process has, past or present, and few of other processes.
 // Lanes of different partners may share a database, and a lane shares it with its successor.
 int64_t writer_of(uint32_t scope, const LaneEnvironment& environment) {
@@ -110,6 +90,12 @@ Lane::~Lane() {
   if (slot_ready_) server_->leave();
 }
 
+std::string Lane::name() const {
+  std::string name = "partner=" + partner_.partner_code;
+  if (partner_.lanes > 1) name += " lane=" + std::to_string(slice_);
+  return name;
+}
+
 bool Lane::serves(const Partner& partner) const {
   return partner.id == partner_.id && partner.partner_code == partner_.partner_code &&
          partner.effective_database_url == url_ && partner.lanes == partner_.lanes;
@@ -179,7 +165,7 @@ void Lane::append(Flight* flight, Postback& postback) {
   if (flight == open_.get() &&
       (flight->row_count() >= kBatchRowsMax || flight->byte_count >= kBatchBytesMax)) {
     waiting_.push_back(std::move(open_));
-    open_ = take_flight();
+    open_ = flights_.take();
   }
 }
 
@@ -199,7 +185,7 @@ void Lane::flush() {
       waiting_.pop_front();
       submit(std::move(flight));
     } else {
-      std::unique_ptr<Flight> flight = std::exchange(open_, take_flight());
+      std::unique_ptr<Flight> flight = std::exchange(open_, flights_.take());
       submit(std::move(flight));
     }
   }
@@ -297,7 +283,7 @@ void Lane::batch_done(Batch& batch) {
     ++filings_done_;
     start_reads();
   }
-  if (flight != nullptr) give_back(std::move(flight));
+  if (flight != nullptr) flights_.give_back(std::move(flight));
   update_away();
   mark_dirty();
 }
@@ -349,77 +335,6 @@ void Lane::failed(Flight& flight) {
   }
 }
 
-// The database refuses a value in the batch: cut it in halves until the row stands alone.
-void Lane::refused(std::unique_ptr<Flight> flight) {
-  if (flight->row_count() == 0) {
-    LOG_ERROR("lane", lane_name(partner_, slice_) + " statistics refused: " + flight->error);
-    return;  // Only counts: they cannot be filed, and nothing else depends on them.
-  }
-  duplicates_unfiled_ += std::exchange(flight->duplicate_count, 0);
-  strip_spilled(flight.get());
-  if (flight->row_count() == 0) return give_back(std::move(flight));
-  if (flight->row_count() == 1) {
-    quarantine_refused_row(std::move(flight));
-    return;
-  }
-  auto second = take_flight();
-  const size_t kept =
-      flight->postbacks.size() > 1 ? flight->postbacks.size() / 2 : flight->postbacks.size();
-  const size_t kept_quarantined = flight->postbacks.size() > 1 || flight->postbacks.empty()
-                                      ? flight->quarantined_postbacks.size() / 2
-                                      : 0;
-  second->postbacks.assign(flight->postbacks.begin() + static_cast<ptrdiff_t>(kept),
-                           flight->postbacks.end());
-  flight->postbacks.resize(kept);
-  second->quarantined_postbacks.assign(
-      flight->quarantined_postbacks.begin() + static_cast<ptrdiff_t>(kept_quarantined),
-      flight->quarantined_postbacks.end());
-  flight->quarantined_postbacks.resize(kept_quarantined);
-  second->replay = flight->replay;
-  second->begun_ns = flight->begun_ns;
-  auto& waiting = flight->replay == nullptr ? waiting_ : replays_waiting_;
-  waiting.push_front(std::move(second));
-  waiting.push_front(std::move(flight));
-}
-
-void Lane::quarantine_refused_row(std::unique_ptr<Flight> flight) {
-  LOG_WARNING("lane",
-              lane_name(partner_, slice_) + " row refused by the database: " + flight->error);
-  Postback& postback = flight->postbacks.empty() ? *flight->quarantined_postbacks.front()
-                                                 : *flight->postbacks.front();
-  Conversion& conversion = postback.conversion;
-  postback.with_store = false;
-  if (conversion.reason == Reason::database_refused && !keep_bytes_only(&conversion)) {
-    give_up(postback);
-    return give_back(std::move(flight));
-  }
-  if (conversion.reason == Reason::none && postback.replay == nullptr) {
-    in_flight_.erase({postback.id_hash, conversion.text(Field::conversion_id)});
-    // Repeats that waited with it are judged by themselves.
-    Postback* waiter = std::exchange(postback.waiters, nullptr);
-    while (waiter != nullptr) {
-      Postback* next = std::exchange(waiter->waiters, nullptr);
-      add_conversion(*waiter);
-      waiter = next;
-    }
-  }
-  // As bytes the data cannot be refused again: a text or JSON column could.
-  if (!conversion.has(Field::body)) {
-    const std::string raw(conversion.text(Field::raw_data));
-    conversion.set(Field::body, raw);
-  }
-  conversion.unset(Field::raw_data);
-  conversion.unset(Field::request_headers);
-  if (conversion.reason != Reason::database_refused) {
-    conversion.set(Field::fault_message, "the database refused a value: " + flight->error);
-    conversion.reason = Reason::database_refused;
-  }
-  flight->postbacks.clear();
-  flight->quarantined_postbacks.assign(1, &postback);
-  auto& waiting = flight->replay == nullptr ? waiting_ : replays_waiting_;
-  waiting.push_front(std::move(flight));
-}
-
 void Lane::store_changed() {
   const StoreState state = store_->status().state;
   if (state == StoreState::down || state == StoreState::schema_wrong) {
@@ -439,13 +354,12 @@ void Lane::set_health(LaneHealth health) {
                                               : "; its postbacks are answered 503 until it is back";
   const StoreStatus status = store_->status();
   if (health == LaneHealth::up) {
-    LOG_INFO("lane", lane_name(partner_, slice_) + " database up again");
+    LOG_INFO("lane", name() + " database up again");
   } else if (health == LaneHealth::suspect) {
-    LOG_WARNING("lane", lane_name(partner_, slice_) + " database has not answered in time" + then);
+    LOG_WARNING("lane", name() + " database has not answered in time" + then);
   } else {
-    LOG_WARNING("lane", lane_name(partner_, slice_) + " database " +
-                            store_state_name(status.state) + ": " + status.error +
-                            (was_up ? then : ""));
+    LOG_WARNING("lane", name() + " database " + store_state_name(status.state) + ": " +
+                            status.error + (was_up ? then : ""));
   }
 }
 
@@ -454,7 +368,7 @@ void Lane::clear_waiting() {
   for (const auto& flight : waiting_) failed(*flight);
   waiting_.clear();
   failed(*open_);
-  give_back(std::exchange(open_, take_flight()));
+  flights_.give_back(std::exchange(open_, flights_.take()));
   fail_replays();
   // Reads that wait for a filing which cannot start now go on and fail or tell what is stored.
   for (ReadJob* job : reads_waiting_) job->filing_needed = 0;
@@ -571,24 +485,6 @@ void Lane::close_when_done() {
   start_reads();
   store_closing_ = true;
   store_->close();
-}
-
-std::unique_ptr<Lane::Flight> Lane::take_flight() {
-  if (spare_.empty()) return std::make_unique<Flight>();
-  std::unique_ptr<Flight> flight = std::move(spare_.back());
-  spare_.pop_back();
-  return flight;
-}
-
-void Lane::give_back(std::unique_ptr<Flight> flight) {
-  flight->postbacks.clear();
-  flight->quarantined_postbacks.clear();
-  flight->conversions.clear();
-  flight->quarantined.clear();
-  flight->duplicate_count = 0;
-  flight->byte_count = 0;
-  flight->replay = nullptr;
-  spare_.push_back(std::move(flight));
 }
 
 }  // namespace postback::ingest

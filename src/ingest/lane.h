@@ -25,6 +25,7 @@
 #include "base/time.h"
 #include "ingest/backlog.h"
 #include "ingest/dedupe_set.h"
+#include "ingest/flight.h"
 #include "ingest/id_order.h"
 #include "ingest/postback.h"
 #include "ingest/replay.h"
@@ -164,18 +165,7 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   struct InFlightHash {
     size_t operator()(const InFlightId& key) const { return key.hash; }
   };
-  // A batch and the postbacks behind its rows, in the same order.
-  struct Flight : Batch {
-    std::vector<Postback*> postbacks;
-    std::vector<Postback*> quarantined_postbacks;
-    size_t byte_count = 0;
-    uint64_t begun_ns = 0;          // When its oldest row came.
-    uint64_t submitted_ns = 0;      // When the store got it.
-    bool has_slot = false;          // Of the database server; see SubmitGate.
-    ReplayBatch* replay = nullptr;  // Its rows are records of the journal.
-    size_t row_count() const { return postbacks.size() + quarantined_postbacks.size(); }
-  };
-
+  std::string name() const;  // For the log.
   void add_conversion(Postback& postback);
   void take(Postback& postback);
   void append(Flight* flight, Postback& postback);
@@ -188,9 +178,7 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   bool is_worth_a_batch() const;
   void submit(std::unique_ptr<Flight> flight);
   void committed(Flight& flight);
-  void refused(std::unique_ptr<Flight> flight);
   void failed(Flight& flight);
-  void quarantine_refused_row(std::unique_ptr<Flight> flight);
   void clear_waiting();
   void count_duplicate();
   void count_fate(Outcome outcome);
@@ -202,7 +190,11 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   void return_read(ReadJob& job);
   void close_when_done();
 
-  // lane_journal.cc: the way into the journal, and back out of it.
+  // lane_refusals.cc: rows that the database refuses.
+  void refused(std::unique_ptr<Flight> flight);
+  void quarantine_refused_row(std::unique_ptr<Flight> flight);
+
+  // lane_journal.cc: the way into the journal.
   void spilled(const std::vector<Postback*>& postbacks, const std::vector<int64_t>& forgotten,
                bool durable) override;
   void spill(Postback& postback);
@@ -216,6 +208,8 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   void leave_to_journal(Postback& postback);
   void strip_spilled(Flight* flight);
   void update_away();
+
+  // lane_replay.cc: the way back out of it.
   bool may_replay() const;
   void submit_replays();
   void replay_batch_done(const Flight& flight);
@@ -223,9 +217,6 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   void fail_replays();
   void return_replay(ReplayBatch& batch, bool done);
   bool add_replayed_rows(Flight* flight, ReplayBatch* batch);
-
-  std::unique_ptr<Flight> take_flight();
-  void give_back(std::unique_ptr<Flight> flight);
 
   const Partner partner_;
   const uint32_t slice_;
@@ -241,11 +232,11 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
 
   absl::flat_hash_map<InFlightId, Postback*, InFlightHash> in_flight_;  // First copies.
   IdOrder id_order_;                                                    // Scratch of submit().
+  FlightPool flights_;
   std::unique_ptr<Flight> open_;
   std::deque<std::unique_ptr<Flight>> waiting_;  // Full, or parts of refused batches; before open_.
   std::deque<std::unique_ptr<Flight>> submitted_;  // With the store, oldest first.
-  std::vector<std::unique_ptr<Flight>> spare_;
-  size_t held_ = 0;  // Postbacks taken and not sent back.
+  size_t held_ = 0;                                // Postbacks taken and not sent back.
 
   Spill spill_;
   PartnerBacklog* backlog_ = nullptr;  // nullptr: no journal.

@@ -1,0 +1,97 @@
+// The lane and rows that its database refuses: a batch is cut in halves until the row stands alone,
+// which then goes to the quarantine.
+#include <utility>
+
+#include "base/log.h"
+#include "ingest/lane.h"
+
+namespace postback::ingest {
+namespace {
+
+// For a row that was refused in the quarantine, too: everything but what came goes. False when
+// nothing is left to be dropped.
+bool keep_bytes_only(Conversion* conversion) {
+  bool dropped = false;
+  for (size_t i = 0; i < static_cast<size_t>(Field::kCount); ++i) {
+    const auto field = static_cast<Field>(i);
+    if (field == Field::body || field == Field::fault_message || !conversion->has(field)) continue;
+    conversion->unset(field);
+    dropped = true;
+  }
+  if (dropped) conversion->set(Field::fault_message, "the database refused a value of this call");
+  return dropped;
+}
+
+}  // namespace
+
+// The database refuses a value in the batch: cut it in halves until the row stands alone.
+void Lane::refused(std::unique_ptr<Flight> flight) {
+  if (flight->row_count() == 0) {
+    LOG_ERROR("lane", name() + " statistics refused: " + flight->error);
+    return;  // Only counts: they cannot be filed, and nothing else depends on them.
+  }
+  duplicates_unfiled_ += std::exchange(flight->duplicate_count, 0);
+  strip_spilled(flight.get());
+  if (flight->row_count() == 0) return flights_.give_back(std::move(flight));
+  if (flight->row_count() == 1) {
+    quarantine_refused_row(std::move(flight));
+    return;
+  }
+  auto second = flights_.take();
+  const size_t kept =
+      flight->postbacks.size() > 1 ? flight->postbacks.size() / 2 : flight->postbacks.size();
+  const size_t kept_quarantined = flight->postbacks.size() > 1 || flight->postbacks.empty()
+                                      ? flight->quarantined_postbacks.size() / 2
+                                      : 0;
+  second->postbacks.assign(flight->postbacks.begin() + static_cast<ptrdiff_t>(kept),
+                           flight->postbacks.end());
+  flight->postbacks.resize(kept);
+  second->quarantined_postbacks.assign(
+      flight->quarantined_postbacks.begin() + static_cast<ptrdiff_t>(kept_quarantined),
+      flight->quarantined_postbacks.end());
+  flight->quarantined_postbacks.resize(kept_quarantined);
+  second->replay = flight->replay;
+  second->begun_ns = flight->begun_ns;
+  auto& waiting = flight->replay == nullptr ? waiting_ : replays_waiting_;
+  waiting.push_front(std::move(second));
+  waiting.push_front(std::move(flight));
+}
+
+void Lane::quarantine_refused_row(std::unique_ptr<Flight> flight) {
+  LOG_WARNING("lane", name() + " row refused by the database: " + flight->error);
+  Postback& postback = flight->postbacks.empty() ? *flight->quarantined_postbacks.front()
+                                                 : *flight->postbacks.front();
+  Conversion& conversion = postback.conversion;
+  postback.with_store = false;
+  if (conversion.reason == Reason::database_refused && !keep_bytes_only(&conversion)) {
+    give_up(postback);
+    return flights_.give_back(std::move(flight));
+  }
+  if (conversion.reason == Reason::none && postback.replay == nullptr) {
+    in_flight_.erase({postback.id_hash, conversion.text(Field::conversion_id)});
+    // Repeats that waited with it are judged by themselves.
+    Postback* waiter = std::exchange(postback.waiters, nullptr);
+    while (waiter != nullptr) {
+      Postback* next = std::exchange(waiter->waiters, nullptr);
+      add_conversion(*waiter);
+      waiter = next;
+    }
+  }
+  // As bytes the data cannot be refused again: a text or JSON column could.
+  if (!conversion.has(Field::body)) {
+    const std::string raw(conversion.text(Field::raw_data));
+    conversion.set(Field::body, raw);
+  }
+  conversion.unset(Field::raw_data);
+  conversion.unset(Field::request_headers);
+  if (conversion.reason != Reason::database_refused) {
+    conversion.set(Field::fault_message, "the database refused a value: " + flight->error);
+    conversion.reason = Reason::database_refused;
+  }
+  flight->postbacks.clear();
+  flight->quarantined_postbacks.assign(1, &postback);
+  auto& waiting = flight->replay == nullptr ? waiting_ : replays_waiting_;
+  waiting.push_front(std::move(flight));
+}
+
+}  // namespace postback::ingest
