@@ -1,52 +1,122 @@
 #include "conversion/time_zone.h"
 
-#include <date/tz.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include <chrono>
-#include <exception>
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <string>
 
+#include "base/printable.h"
 #include "conversion/ascii.h"
 
 namespace postback::conversion {
 namespace {
 
-constexpr int64_t kMinuteUs = 60'000'000;
+using base::Result;
+using base::Status;
 
-// Null when unknown; *why then holds what the library says when even the zone files are missing.
-const date::time_zone* locate(const std::string& name, std::string* why) {
-  // The library answers an unknown name with an exception, as it does for missing zone files.
-  try {
-    return date::locate_zone(name);
-  } catch (const std::exception& exception) {
-    *why = exception.what();
-    return nullptr;
+constexpr int64_t kSecondUs = 1'000'000;
+constexpr int64_t kMinuteUs = 60 * kSecondUs;
+constexpr const char* kZoneFolder = "/usr/share/zoneinfo";
+// The largest of 2025 has 3,552 bytes.
+constexpr size_t kZoneFileBytesMax = 64 * 1024;
+constexpr size_t kNameSizeMax = 100;
+
+// Whether it is a name as the IANA gives them, and so a path that stays in the folder. Not so
+// "localtime", which means another zone on each machine.
+bool is_zone_name(std::string_view name) {
+  if (name.empty() || name.size() > kNameSizeMax || name == "localtime") return false;
+  bool segment_begins = true;
+  for (const char c : name) {
+    const bool letter = is_letter(c);
+    if (segment_begins && !letter) return false;
+    if (!letter && !is_digit(c) && c != '/' && c != '_' && c != '+' && c != '-') return false;
+    segment_begins = c == '/';
   }
+  return !segment_begins;
+}
+
+Status unknown(std::string_view name, const std::string& why) {
+  return Status::error("The timezone \"" + base::printable(name) + "\" is not known (" + why +
+                       "). Use an IANA name such as Asia/Kuala_Lumpur (package tzdata must be "
+                       "installed), a fixed offset such as +08:00, or UTC.");
+}
+
+// 0, or the errno of what failed; EISDIR when it is no file.
+int read_file(const std::string& path, std::string* bytes) {
+  // What blocks when it is opened is no zone file, and must not hold up the partners.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return errno;
+  struct stat status {};
+  int error = fstat(fd, &status) != 0 ? errno : 0;
+  if (error == 0 && !S_ISREG(status.st_mode)) error = EISDIR;
+  bytes->resize(kZoneFileBytesMax + 1);
+  size_t size = 0;
+  while (error == 0 && size < bytes->size()) {
+    const ssize_t count = ::read(fd, bytes->data() + size, bytes->size() - size);
+    if (count == 0) break;
+    if (count > 0) {
+      size += static_cast<size_t>(count);
+    } else if (errno != EINTR) {
+      error = errno;
+    }
+  }
+  ::close(fd);
+  bytes->resize(size);
+  return error;
+}
+
+Result<ZoneTable> read_zone(std::string_view name) {
+  const char* folder = std::getenv("TZDIR");
+  if (folder == nullptr || *folder == '\0') folder = kZoneFolder;
+  const std::string path = std::string(folder) + "/" + std::string(name);
+  const auto unusable = [&](const std::string& what, const std::string& remedy) {
+    return Status::error("The time zone file " + base::printable(path) + " " + what + "; " +
+                         remedy);
+  };
+  std::string bytes;
+  const int error = read_file(path, &bytes);
+  if (error == ENOENT || error == ENOTDIR || error == EISDIR) {
+    return unknown(name, "there is no file " + base::printable(path));
+  }
+  if (error != 0) {
+    return unusable(std::string("cannot be read: ") + std::strerror(error),
+                    error == EMFILE || error == ENFILE ? "raise the limit of open files (ulimit -n)"
+                                                       : "let the user of this program read it");
+  }
+  if (bytes.size() > kZoneFileBytesMax) {
+    return unusable("is damaged: it is far too large", "install the package tzdata again");
+  }
+  Result<ZoneTable> table = ZoneTable::parse(bytes);
+  if (!table.ok()) {
+    return unusable("is damaged: it " + table.status().message(),
+                    "install the package tzdata again");
+  }
+  return table;
 }
 
 }  // namespace
 
-base::Result<TimeZone> TimeZone::find(std::string_view name) {
+Result<TimeZone> TimeZone::find(std::string_view name) {
   TimeZone zone;
   // Not looked up, so that a system without zone files serves the partners that need none.
   if (name == "UTC" || name == "Z" || name == "GMT" || name == "Etc/UTC") return zone;
   if (parse_utc_offset(name, &zone.offset_us_)) return zone;
-  std::string why;
-  zone.zone_ = locate(std::string(name), &why);
-  if (zone.zone_ == nullptr) {
-    return base::Status::error("The timezone \"" + std::string(name) + "\" is not known (" + why +
-                               "). Use an IANA name such as Asia/Kuala_Lumpur (package tzdata "
-                               "must be installed), a fixed offset such as +08:00, or UTC.");
-  }
+  if (!is_zone_name(name)) return unknown(name, "it is not the name of a zone");
+  Result<ZoneTable> table = read_zone(name);
+  if (!table.ok()) return table.status();
+  zone.table_ = std::make_shared<const ZoneTable>(table.take());
   return zone;
 }
 
 int64_t TimeZone::utc_us(int64_t local_us) const {
-  if (zone_ == nullptr) return local_us - offset_us_;
-  const date::local_time<std::chrono::microseconds> local{std::chrono::microseconds(local_us)};
-  const date::local_info info = zone_->get_info(date::floor<std::chrono::seconds>(local));
-  // `first` is the offset in force before a gap, and the earlier of an overlap.
-  return local_us - std::chrono::microseconds(info.first.offset).count();
+  if (table_ == nullptr) return local_us - offset_us_;
+  const int64_t local_s = local_us / kSecondUs - (local_us % kSecondUs < 0 ? 1 : 0);
+  return local_us - table_->offset_s(local_s) * kSecondUs;
 }
 
 bool parse_utc_offset(std::string_view text, int64_t* offset_us) {

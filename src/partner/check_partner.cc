@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "base/printable.h"
-#include "conversion/mapping.h"
+#include "conversion/time_zone.h"
 #include "partner/partner_fields.h"
 #include "partner/sql_client.h"
 
@@ -123,13 +123,9 @@ Status check_partner(const Partner& partner) {
   if (!status.ok()) return status;
   status = check_database(partner);
   if (!status.ok()) return status;
-  // The mapping's names were checked when they were read; what remains is the timezone.
-  base::Result<std::shared_ptr<const conversion::Mapping>> mapping =
-      conversion::Mapping::compile(partner);
-  if (mapping.ok()) return Status();
-  return Status::error("timezone: '" + base::printable(partner.timezone) +
-                       "' is not known; give an IANA name like Asia/Taipei or an offset like "
-                       "+08:00");
+  const base::Result<conversion::TimeZone> zone = conversion::TimeZone::find(partner.timezone);
+  if (!zone.ok()) return Status::error("timezone: " + zone.status().message());
+  return Status();
 }
 
 }  // namespace postback::partner

@@ -23,6 +23,9 @@ namespace {
 constexpr auto kLookEvery = std::chrono::milliseconds(500);
 // While the control database is away: still within the two seconds that a change may take.
 constexpr auto kLookEveryWhileDown = std::chrono::milliseconds(1000);
+// While a row is bad: not only rows make one good again, but also a time zone file that can be
+// read.
+constexpr auto kLookAgainAtBad = std::chrono::seconds(2);
 // How long the end waits for the thread: connecting and one statement have limits of 3 s each, but
 // the resolver of host names may take longer, and the process must end within 8 s of SIGTERM.
 constexpr auto kJoinWithin = std::chrono::milliseconds(3500);
@@ -69,6 +72,7 @@ struct Registry::Impl {
   std::string cache_error;  // Last logged.
   std::shared_ptr<const PartnerTable> table;
   std::map<int64_t, std::string> bad_logged;  // By partner id: the error last logged.
+  std::chrono::steady_clock::time_point bad_looked_at;
   std::thread thread;
 
   // Held while the table is handed out, so that nothing is after the registry's end.
@@ -90,10 +94,13 @@ struct Registry::Impl {
 };
 
 void Registry::Impl::look(bool force) {
-  base::Result<std::optional<Partners>> rows = watch.look(force);
+  const auto now = std::chrono::steady_clock::now();
+  const bool again = !bad_logged.empty() && now >= bad_looked_at + kLookAgainAtBad;
+  if (force || again) bad_looked_at = now;
+  base::Result<std::optional<Partners>> rows = watch.look(force || again);
   if (rows.ok() && rows.value().has_value()) {
-    log_bad(rows.value()->bad);
     TableChange change = next_table(table.get(), std::move(*rows.value()));
+    log_bad(change.bad);
     for (const std::string& note : change.notes) LOG_INFO("partner", note);
     if (change.table != nullptr) hand_out(std::move(change.table));
   }
@@ -109,11 +116,12 @@ void Registry::Impl::use_cache() {
     return;
   }
   const int64_t as_of_us = cached.value().confirmed_us;
-  for (const BadPartner& row : cached.value().rows.bad) {
+  TableChange change = next_table(nullptr, std::move(cached.value().rows), TableSource::cache);
+  for (const BadPartner& row : change.bad) {
     LOG_ERROR("partner",
               "partner " + row.partner_code + " is left out of " + cache.path() + ": " + row.error);
   }
-  hand_out(next_table(nullptr, std::move(cached.value().rows), TableSource::cache).table);
+  hand_out(std::move(change.table));
   std::string time;
   base::append_iso8601(&time, as_of_us - as_of_us % 1'000'000);
   LOG_WARNING("partner", "serving the " + std::to_string(table->entries().size()) +

@@ -17,15 +17,16 @@ std::map<int64_t, Entry> entries_by_id(const PartnerTable* table) {
   return entries;
 }
 
-Entry make_entry(Partner partner) {
+// An error although the row was checked: the file of the zone may have become unreadable since.
+base::Result<Entry> make_entry(Partner partner) {
   base::Result<std::shared_ptr<const conversion::Mapping>> mapping =
       conversion::Mapping::compile(partner);
-  CHECK(mapping.ok());  // check_partner() tried the same.
+  if (!mapping.ok()) return mapping.status();
   auto entry = std::make_shared<PartnerEntry>();
   entry->partner = std::move(partner);
   entry->mapping = mapping.take();
   entry->answered_json = answered_json(entry->partner);
-  return entry;
+  return Entry(std::move(entry));
 }
 
 std::string note(const Partner& partner, const char* what) {
@@ -64,10 +65,16 @@ TableChange next_table(const PartnerTable* before, Partners rows, TableSource so
       entries.push_back(found->second);
       continue;
     }
+    base::Result<Entry> entry = make_entry(partner);
+    if (!entry.ok()) {
+      rows.bad.push_back({partner.id, partner.partner_code, entry.status().message()});
+      continue;
+    }
     change.notes.push_back(note(partner, found == old.end() ? "added" : "changed"));
-    entries.push_back(make_entry(std::move(partner)));
+    entries.push_back(entry.take());
   }
   keep_before(rows.bad, old, &entries);
+  change.bad = std::move(rows.bad);
   std::sort(entries.begin(), entries.end(),
             [](const Entry& a, const Entry& b) { return a->partner.id < b->partner.id; });
   std::set<int64_t> present;

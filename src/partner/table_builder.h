@@ -1,4 +1,5 @@
-// The next partner table from the rows just read and the table before. Pure.
+// The next partner table from the rows just read and the table before. Reads the
+// files of their time zones; otherwise pure.
 #pragma once
 
 #include <memory>
@@ -15,6 +16,8 @@ struct TableChange {
   std::shared_ptr<const PartnerTable> table;
   // For the log: "partner rector added, /rector/event".
   std::vector<std::string> notes;
+  // The bad rows among those read, and those whose zone file could not be read.
+  std::vector<BadPartner> bad;
 };
 
 // Entries whose partner did not change are the same shared objects as in `before` (may be nullptr:

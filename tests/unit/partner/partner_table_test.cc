@@ -5,6 +5,7 @@
 
 #include "partner/shipped_partners.h"
 #include "partner/table_builder.h"
+#include "zone_folder.h"
 
 namespace postback::partner {
 namespace {
@@ -101,6 +102,23 @@ TEST(PartnerTable, WrongRowKeepsItsEntryFromBefore) {
   rows.bad.push_back({1, "involve_asia", "timezone: wrong"});
   EXPECT_EQ(next_table(one.get(), rows).table, nullptr);
   EXPECT_THAT(next_table(nullptr, rows).table->entries(), SizeIs(1));
+}
+
+// The row was checked, and its zone read, a moment before.
+TEST(PartnerTable, AZoneFileThatVanishesAfterTheCheckMakesItsRowABadOne) {
+  conversion::ZoneFolder zones;
+  Partners rows = shipped_rows();
+  rows.partners[0].timezone = "Asia/Taipei";
+  const TableChange change = next_table(nullptr, rows);
+  ASSERT_THAT(change.bad, SizeIs(1));
+  EXPECT_EQ(change.bad[0].id, 1);
+  EXPECT_EQ(change.bad[0].partner_code, "involve_asia");
+  EXPECT_THAT(change.bad[0].error, ::testing::HasSubstr("Asia/Taipei"));
+  ASSERT_THAT(change.table->entries(), SizeIs(1));
+  // A partner that was served before goes on as it was.
+  const Table before = next_table(nullptr, shipped_rows()).table;
+  const TableChange later = next_table(before.get(), rows);
+  EXPECT_EQ(later.table, nullptr);
 }
 
 TEST(PartnerTable, WrongRowLosesItsEntryWhenAnotherTookItsPath) {

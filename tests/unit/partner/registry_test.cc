@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "control_fixture.h"
 #include "postgres_server.h"
+#include "zone_folder.h"
 
 namespace postback::partner {
 namespace {
@@ -117,6 +118,29 @@ TEST_F(RegistryTest, WrongRowByHandKeepsTheVersionBefore) {
   EXPECT_EQ(two->find("/rector/event")->partner.partner_name, "Changed");
   ASSERT_NE(two->find("/involve/event"), nullptr);
   EXPECT_THAT(two->find("/involve/event")->partner.parameter_mapping, SizeIs(8));
+}
+
+TEST_F(RegistryTest, ATimeZoneFileThatCannotBeReadIsItsPartnersErrorUntilItCan) {
+  conversion::ZoneFolder zones;
+  zones.write("Asia/Taipei", "damaged");
+  std::unique_ptr<SqlClient> other = shipped();
+  run(other.get(), "UPDATE partners SET timezone = 'Asia/Taipei' WHERE id = 1");
+  Registry registry(settings(), tables_.receiver());
+  expect_ok(registry.start());
+  const Table one = tables_.last();
+  ASSERT_NE(one, nullptr);
+  EXPECT_EQ(one->find("/involve/event"), nullptr);
+  EXPECT_NE(one->find("/rector/event"), nullptr) << "the others are served";
+  zones.write("Asia/Taipei", conversion::zone_bytes("/usr/share/zoneinfo/Asia/Taipei"));
+  const Table two = tables_.wait_for_version(2, kLong);
+  ASSERT_NE(two, nullptr);
+  EXPECT_NE(two->find("/involve/event"), nullptr);
+  // A partner that is served keeps what was read, whatever becomes of the file.
+  zones.write("Asia/Taipei", "damaged");
+  run(other.get(), "UPDATE partners SET partner_name = 'Changed' WHERE id = 2");
+  const Table three = tables_.wait_for_version(3);
+  ASSERT_NE(three, nullptr);
+  EXPECT_EQ(three->find("/involve/event"), two->find("/involve/event"));
 }
 
 TEST_F(RegistryTest, DatabaseThatVanishesKeepsTheTableAndIsSeenAgain) {
