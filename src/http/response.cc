@@ -63,6 +63,12 @@ void format_date(int64_t unix_second, char* text, size_t size) {
                 static_cast<int>(clock.seconds().count()));
 }
 
+// Both stand in every answer. A cache must keep none (RFC 9111 section 5.2.2.5): a kept 404 of a
+// partner that was enabled since would lose its postbacks. And a browser must not take text of a
+// sender for a page (nosniff).
+constexpr std::string_view kPolicy =
+    "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff";
+
 // Nearly every answer: nothing in it needs a header of its own.
 bool is_plain_json(const ResponseHead& head) {
   constexpr std::string_view kJson = "application/json";
@@ -105,12 +111,12 @@ void append_response(std::string* out, const ResponseHead& head, const DateText&
   const std::string_view phrase = reason_phrase(head.status);
   // The names of all header fields, and the numbers.
   constexpr size_t kOwnBytesMax = 256;
-  const size_t bytes_max = kOwnBytesMax + phrase.size() + date.text().size() +
+  const size_t bytes_max = kOwnBytesMax + kPolicy.size() + phrase.size() + date.text().size() +
                            head.content_type.size() + head.allow.size() + body.size();
   base::append_with(out, bytes_max, [&](char* to) {
     to = put_integer(put(to, "HTTP/1.1 "), head.status);
     to = put(put(put(to, ' '), phrase), "\r\nDate: ");
-    to = put(to, date.text());
+    to = put(put(to, date.text()), kPolicy);
     if (has_content) {
       if (!head.content_type.empty()) {
         to = put(put(to, "\r\nContent-Type: "), head.content_type);
@@ -146,6 +152,7 @@ void DateText::format() {
   format_date(second_, text, sizeof text);
   json_start_ = kBefore;
   json_start_.append(text, kBytes);
+  json_start_ += kPolicy;
   json_start_ += "\r\nContent-Type: application/json\r\nContent-Length: ";
 }
 

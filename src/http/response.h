@@ -39,7 +39,8 @@ class DateText {
   std::string json_start_;
 };
 
-// Status line, Date, Content-Type, Content-Length and the body, appended at once.
+// Status line, Date, what caches and browsers must not do, Content-Type, Content-Length and the
+// body, appended at once.
 void append_response(std::string* out, const ResponseHead& head, const DateText& date,
                      std::string_view body);
 void append_continue(std::string* out);  // 100 Continue.

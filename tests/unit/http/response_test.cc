@@ -10,6 +10,8 @@ namespace postback::http {
 namespace {
 
 constexpr std::string_view kDate = "Sun, 06 Nov 1994 08:49:37 GMT";
+// Stands behind the date of every answer.
+#define POLICY "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
 constexpr int64_t kTimeUs = 784'111'777'000'000;
 
 std::string response(const ResponseHead& head, std::string_view body) {
@@ -21,9 +23,8 @@ std::string response(const ResponseHead& head, std::string_view body) {
 }
 
 TEST(Response, HasHeadAndBody) {
-  EXPECT_EQ(response({}, "{}"),
-            "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
-            "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+  EXPECT_EQ(response({}, "{}"), "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n" POLICY
+                                "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
 }
 
 // The commonest response is written from ready bytes: it must be what the others are, header by
@@ -67,7 +68,7 @@ TEST(Response, NamesEverythingAskedFor) {
   head.retry_after_s = 30;
   head.allow = "GET, POST";
   EXPECT_EQ(response(head, ""),
-            "HTTP/1.1 503 Service Unavailable\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+            "HTTP/1.1 503 Service Unavailable\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n" POLICY
             "Content-Type: text/plain\r\nContent-Length: 0\r\nRetry-After: 30\r\n"
             "Allow: GET, POST\r\nConnection: close\r\n\r\n");
 }
@@ -92,7 +93,22 @@ TEST(Response, WithoutContentHasNeitherLengthNorType) {
   head.without_body = true;
   head.allow = "GET";
   EXPECT_EQ(response(head, ""),
-            "HTTP/1.1 204 No Content\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nAllow: GET\r\n\r\n");
+            "HTTP/1.1 204 No Content\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n" POLICY
+            "Allow: GET\r\n\r\n");
+}
+
+// A cache that kept the 404 of a partner who was enabled since would lose its postbacks.
+TEST(Response, MayBeKeptByNoCacheAndReadAsNoOtherTypeWhateverItsStatus) {
+  for (const int status : {200, 202, 204, 400, 404, 405, 408, 413, 415, 422, 431, 501, 503, 505}) {
+    for (const bool without_body : {false, true}) {
+      ResponseHead head;
+      head.status = status;
+      head.without_body = without_body;
+      const std::string text = response(head, status == 204 ? "" : "{}");
+      EXPECT_NE(text.find("\r\nCache-Control: no-store\r\n"), std::string::npos) << status;
+      EXPECT_NE(text.find("\r\nX-Content-Type-Options: nosniff\r\n"), std::string::npos) << status;
+    }
+  }
 }
 
 TEST(Response, NamesReasons) {
@@ -122,7 +138,8 @@ TEST(DateText, MovesTheReadyStartWithTheSecond) {
   for (const int64_t time_us : {kTimeUs, kTimeUs + 1'000'000, int64_t{0}}) {
     const DateText& at = date.at(time_us);
     EXPECT_EQ(at.json_start(), "HTTP/1.1 200 OK\r\nDate: " + std::string(at.text()) +
-                                   "\r\nContent-Type: application/json\r\nContent-Length: ");
+                                   "\r\n" POLICY
+                                   "Content-Type: application/json\r\nContent-Length: ");
   }
 }
 
