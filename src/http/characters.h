@@ -40,9 +40,24 @@ constexpr size_t token_length(std::string_view text) {
   return length;
 }
 
+// The length of the quoted-string (RFC 9110 section 5.6.4) at the front of the text, with its
+// quotes; 0 when there is none. The text holds no control characters but HTAB.
+constexpr size_t quoted_string_length(std::string_view text) {
+  if (text.empty() || text[0] != '"') return 0;
+  for (size_t i = 1; i < text.size(); i++) {
+    if (text[i] == '"') return i + 1;
+    if (text[i] == '\\') i++;
+  }
+  return 0;
+}
+
 // OWS, RFC 9110 section 5.6.3.
-constexpr std::string_view trim(std::string_view text) {
+constexpr std::string_view trim_front(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  return text;
+}
+constexpr std::string_view trim(std::string_view text) {
+  text = trim_front(text);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
 }

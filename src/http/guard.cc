@@ -38,6 +38,27 @@ bool ends_in_crlf(std::string_view line) {
   return line.size() >= 2 && line[line.size() - 2] == '\r' && line[line.size() - 1] == '\n';
 }
 
+// chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] ), RFC 9112 section
+// 7.1.1: a name is a token, a value a token or a quoted-string. White space at the end belongs to
+// nothing.
+bool is_chunk_extensions(std::string_view text) {
+  while (!text.empty()) {
+    text = trim_front(text);
+    if (text.empty() || text[0] != ';') return false;
+    text = trim_front(text.substr(1));
+    const size_t name_size = token_length(text);
+    if (name_size == 0) return false;
+    text.remove_prefix(name_size);
+    std::string_view value = trim_front(text);
+    if (value.empty() || value[0] != '=') continue;
+    value = trim_front(value.substr(1));
+    const size_t value_size = std::max(token_length(value), quoted_string_length(value));
+    if (value_size == 0) return false;
+    text = value.substr(value_size);
+  }
+  return true;
+}
+
 const Refusal* check_version(std::string_view version) {
   if (version == "HTTP/1.1" || version == "HTTP/1.0") return nullptr;
   const bool well_formed = version.size() == 8 && version.substr(0, 5) == "HTTP/" &&
@@ -90,8 +111,7 @@ const Refusal* check_chunk_size_line(std::string_view line, size_t* extension_by
   while (digits < text.size() && is_hex_digit(text[digits])) digits++;
   if (digits == 0 || digits > kChunkSizeDigitsMax) return &kBadChunk;
   const std::string_view extensions = text.substr(digits);
-  if (!extensions.empty() && extensions[0] != ';') return &kBadChunk;
-  if (!is_field_value(extensions)) return &kBadChunk;
+  if (!is_field_value(extensions) || !is_chunk_extensions(extensions)) return &kBadChunk;
   *extension_bytes += extensions.size();
   return nullptr;
 }

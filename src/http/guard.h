@@ -23,8 +23,8 @@ const Refusal* check_request_line(std::string_view line);
 // `line`: with its LF, not the empty line. RFC 9112 section 5, and nothing of its leniency.
 const Refusal* check_field_line(std::string_view line);
 
-// `line`: with its LF. RFC 9112 section 7.1: at most kChunkSizeDigitsMax digits, then maybe a ';'
-// and extensions, which nobody interprets. Adds their bytes to *extension_bytes.
+// `line`: with its LF. RFC 9112 section 7.1: at most kChunkSizeDigitsMax digits, then maybe
+// well-formed extensions, which nobody interprets. Adds their bytes to *extension_bytes.
 inline constexpr size_t kChunkSizeDigitsMax = 16;
 const Refusal* check_chunk_size_line(std::string_view line, size_t* extension_bytes);
 

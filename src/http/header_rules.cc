@@ -1,5 +1,6 @@
 #include "http/header_rules.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
@@ -78,6 +79,17 @@ void apply_connection(std::string_view value, Seen* seen) {
   }
 }
 
+// A list (RFC 9110 section 8.4) of nothing but "identity", in any case: the body is as it is.
+bool is_identity(std::string_view value) {
+  while (!value.empty()) {
+    const size_t comma = std::min(value.find(','), value.size());
+    const std::string_view coding = trim(value.substr(0, comma));
+    if (!coding.empty() && !equal_ignoring_case(coding, "identity")) return false;
+    value.remove_prefix(std::min(comma + 1, value.size()));
+  }
+  return true;
+}
+
 // The length of the name tells the few names apart that matter, so most headers cost one switch.
 const Refusal* apply_header(const Header& header, Rules* rules) {
   const auto is = [&](std::string_view name) { return equal_ignoring_case(header.name, name); };
@@ -101,7 +113,8 @@ const Refusal* apply_header(const Header& header, Rules* rules) {
       if (is("content-length")) return apply_content_length(header.value, rules);
       break;
     case 16:
-      if (rules->request->content_encoding.empty() && is("content-encoding")) {
+      if (rules->request->content_encoding.empty() && is("content-encoding") &&
+          !is_identity(header.value)) {
         rules->request->content_encoding = header.value;
       }
       break;

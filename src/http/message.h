@@ -56,6 +56,7 @@ class Message {
   static const llhttp_settings_t& settings();
   static Message& of(llhttp_t* parser) { return *static_cast<Message*>(parser->data); }
 
+  Status parse_lines(std::string_view text);
   void on_name(std::string_view span);
   void on_value(std::string_view span);
   void on_value_complete();

@@ -207,7 +207,7 @@ void Parser::Impl::read_chunk_size(std::string_view* input) {
 
 // Extensions are dropped: llhttp 8.1 takes `;a=b;c="d"` for an error.
 bool Parser::Impl::parse_chunk_size(std::string_view line) {
-  const std::string_view digits = line.substr(0, line.find_first_of(";\r"));
+  const std::string_view digits = line.substr(0, line.find_first_of("; \t\r"));
   return message_.parse(digits) == Message::Status::more &&
          message_.parse("\r\n") == Message::Status::more;
 }

@@ -33,9 +33,10 @@ struct Request {
   std::string_view path;
   std::string_view query;
   std::string_view host;
-  std::string_view content_type;      // Empty when absent.
-  std::string_view content_encoding;  // Empty when absent.
-  std::span<const Header> headers;    // All, in order, trailers excluded.
+  std::string_view content_type;  // Empty when absent.
+  // The first that names another coding than "identity"; empty when none does.
+  std::string_view content_encoding;
+  std::span<const Header> headers;  // All, in order, trailers excluded.
   // The bytes that `headers` were read from, with the empty line: equal ones have equal headers.
   std::string_view header_section;
   std::string_view body;      // Chunked coding removed.

@@ -170,7 +170,7 @@ bool Core::refuse_method(const ExchangeId& id, const http::Request& request, con
     answer_error(id, 405, "method_not_allowed", "this path takes other methods, see Allow", allow);
     return true;
   }
-  if (!request.content_encoding.empty() && request.content_encoding != "identity") {
+  if (!request.content_encoding.empty()) {
     answer_error(id, 415, "unsupported_content_encoding", "send the body without Content-Encoding");
     return true;
   }

@@ -1,6 +1,7 @@
 // Fuzz target of conversion/reader: whatever comes, the row can be stored. The first byte chooses
-// method, media type and partner; the rest is the query up to the first line feed, then a header
-// value up to the next, then the body. (What the columns hold is the target `mapping`'s to check.)
+// method, media type (which may be the header value) and partner; the rest is the query up to the
+// first line feed, then a header value up to the next, then the body. (What the columns hold is the
+// target `mapping`'s to check.)
 #include <simdjson.h>
 
 #include <algorithm>
@@ -89,10 +90,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
   postback::conversion::RawPostback raw;
   raw.method = (data[0] & 1) != 0 ? "POST" : "GET";
-  raw.content_type = kTypes[data[0] / 2 % 4];
   raw.query = take_line(&rest);
   raw.target = "/partner/x";
   const std::string_view header = take_line(&rest);
+  raw.content_type = (data[0] & 16) != 0 ? header : kTypes[data[0] / 2 % 4];
   const postback::Header headers[] = {{"Host", "x"}, {"X-A", header}, {"x-a", header}};
   raw.headers = headers;
   raw.body = rest;

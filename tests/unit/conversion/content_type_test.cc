@@ -36,5 +36,23 @@ TEST(ContentType, RefusesEverythingElse) {
   }
 }
 
+TEST(ContentType, ReadsQuotedStringsOfParameters) {
+  for (const char* type :
+       {R"(application/json; x="a;charset=latin1"; charset=utf-8)",
+        R"(application/json; x="a\";charset=latin1;\"")", R"(application/json;charset="UTF\-8")",
+        R"(application/json; charset="utf-8" ; x="")", R"(application/json;charset="utf-8";)",
+        R"(application/json; profile="a=b;c=d,e")"}) {
+    EXPECT_EQ(body_kind(type), BodyKind::json) << type;
+  }
+  for (const char* type :
+       {R"(application/json; x="a;charset=utf-8"; charset=latin1)", R"(application/json; x="a)",
+        R"(application/json; x="a\")", R"(application/json; charset="utf-8"x)",
+        R"(application/json; charset="utf-8)", R"(application/json; charset="")",
+        R"(application/json; charset="utf-8 ")", R"(application/json; charset=utf\-8x)",
+        R"(application/json; x="a" charset=utf-8)"}) {
+    EXPECT_EQ(body_kind(type), BodyKind::unsupported) << type;
+  }
+}
+
 }  // namespace
 }  // namespace postback::conversion

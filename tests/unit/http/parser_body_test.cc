@@ -78,10 +78,9 @@ TEST(ParserBody, OfOneChunkIsNotCopied) {
 TEST(ParserBody, WithABadChunkSizeIsRefused) {
   for (const std::string body :
        {"\r\n", "x\r\n", "0x5\r\nhello\r\n", "-5\r\nhello\r\n", "+5\r\nhello\r\n",
-        "5 \r\nhello\r\n", " 5\r\nhello\r\n", "5\t\r\nhello\r\n", "5 ;a\r\nhello\r\n",
-        "5\nhello\r\n", "5\r\rhello\r\n", "5\rXhello\r\n", "10000000000000000\r\n",
-        "00000000000000005\r\nhello\r\n", "5,5\r\nhello\r\n", "5g\r\nhello\r\n", "5h\r\nhello\r\n",
-        ";a\r\nhello\r\n"}) {
+        "5 \r\nhello\r\n", " 5\r\nhello\r\n", "5\t\r\nhello\r\n", "5\nhello\r\n", "5\r\rhello\r\n",
+        "5\rXhello\r\n", "10000000000000000\r\n", "00000000000000005\r\nhello\r\n",
+        "5,5\r\nhello\r\n", "5g\r\nhello\r\n", "5h\r\nhello\r\n", ";a\r\nhello\r\n"}) {
     EXPECT_EQ(status_of_chunked(body), 400) << body;
   }
 }
@@ -106,6 +105,27 @@ TEST(ParserBody, MayHaveChunkExtensionsUpToTheLimit) {
   EXPECT_EQ(refused_status(chunked("5;" + std::string(900'000, 'e'))), 400);
   EXPECT_EQ(status_of_chunked("5;a\x01\r\nhello\r\n0\r\n\r\n"), 400);
   EXPECT_EQ(status_of_chunked("5;a=b\nhello\r\n0\r\n\r\n"), 400);
+}
+
+TEST(ParserBody, MayHaveChunkExtensionsOfEveryFormThatTheRfcKnows) {
+  for (const std::string extensions :
+       {";a", ";a=b", ";a=\"\"", ";a=\"x;y=z \\\" \t\xe9\"", ";a;b=c;d=\"e\"", " ; a = b",
+        "\t;\ta\t=\t\"b\" ;c", ";!#$%&'*+-.^_`|~=1"}) {
+    EXPECT_EQ(body_of(chunked("5" + extensions + "\r\nhello\r\n0" + extensions + "\r\n\r\n")),
+              "hello")
+        << extensions;
+  }
+}
+
+// Another server may read them differently, and so disagree on where the chunk ends.
+TEST(ParserBody, WithMalformedChunkExtensionsIsRefused) {
+  for (const std::string extensions :
+       {";",       ";;a",  ";a;",    ";a ",    ";a=",      ";a=;b",      ";=b",
+        ";bad[=x", ";a b", ";a=b c", ";a=b=c", ";a=\"b",   ";a=\"b\\\"", ";a=\"b\"c",
+        ";a=[b]",  ";a,b", " a",     " ;",     ";\"a\"=b", ";a=b\t"}) {
+    EXPECT_EQ(status_of_chunked("5" + extensions + "\r\nhello\r\n0\r\n\r\n"), 400) << extensions;
+    EXPECT_EQ(status_of_chunked("5\r\nhello\r\n0" + extensions + "\r\n\r\n"), 400) << extensions;
+  }
 }
 
 // Row 19.
@@ -139,6 +159,43 @@ TEST(ParserBody, WithTooLargeTrailersIsRefused) {
   const std::string field_1k = "X: " + std::string(1019, 't') + "\r\n";
   EXPECT_EQ(body_of(chunked(start + repeated(field_1k, 16) + "\r\n")), "hello");
   EXPECT_EQ(status_of_chunked(start + repeated(field_1k, 16) + "X:\r\n\r\n"), 431);
+}
+
+// RFC 9112 section 5.1: spaces and tabs around a field's value do not belong to it.
+TEST(ParserBody, HasTheLengthThatItsHeaderSaysWhateverWhiteSpaceIsAroundTheValue) {
+  for (const std::string before : {"", " ", "\t", " \t ", "\t\t"}) {
+    for (const std::string after : {"", " ", "\t", " \t", "\t ", "\t\t \t"}) {
+      const std::string start = "POST /p?a=b HTTP/1.1\r\nX: a\tb\t\r\nY:\t\r\nHost: a\r\n";
+      const std::string next = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
+      const std::string length =
+          start + "Content-Length:" + before + "5" + after + "\r\n\r\nhello" + next;
+      EXPECT_EQ(body_of(length), "hello") << before << '|' << after;
+      EXPECT_EQ(request_count(length), 2u);
+      const std::string coding = start + "Transfer-Encoding:" + before + "chunked" + after +
+                                 "\r\n\r\n5\r\nhello\r\n0\r\n\r\n" + next;
+      EXPECT_EQ(body_of(coding), "hello") << before << '|' << after;
+      EXPECT_EQ(request_count(coding), 2u);
+    }
+  }
+}
+
+TEST(ParserBody, KeepsATabInsideAFieldsValue) {
+  Fed fed("GET /p HTTP/1.1\r\nHost:\ta\t\r\nX:\t a\tb \t\r\nY:\t\r\n\r\n");
+  ASSERT_EQ(fed.status, Status::request);
+  EXPECT_EQ(fed.request().host, "a");
+  ASSERT_EQ(fed.request().headers.size(), 3u);
+  EXPECT_EQ(fed.request().headers[1].value, "a\tb");
+  EXPECT_EQ(fed.request().headers[2].value, "");
+}
+
+// A tab that stands elsewhere than around the value is not white space of the grammar.
+TEST(ParserBody, WithATabInsideTheLengthOrTheCodingIsRefused) {
+  for (const std::string header :
+       {"Content-Length: 5\t5", "Content-Length\t: 5", "Transfer-Encoding: chun\tked",
+        "Transfer-Encoding\t: chunked", "Content-Length: \t"}) {
+    EXPECT_EQ(refused_status("POST /p HTTP/1.1\r\nHost: a\r\n" + header + "\r\n\r\nhello"), 400)
+        << header;
+  }
 }
 
 // Row 21: that silence follows is the server's to notice.

@@ -302,5 +302,23 @@ TEST(Parser, HoldsBoundedMemoryAndGivesItBackOnReset) {
   EXPECT_LE(parser.memory_bytes(), memory_bytes_at_rest + 3 * 4096);
 }
 
+// Nothing but "identity" leaves the body as it is; any other coding counts, wherever it stands.
+TEST(Parser, TellsTheContentEncodingThatChangesTheBody) {
+  const auto coding_of = [](const std::string& headers) {
+    Fed fed("GET /p HTTP/1.1\r\nHost: a\r\n" + headers + "\r\n");
+    EXPECT_EQ(fed.status, Status::request);
+    return std::string(fed.request().content_encoding);
+  };
+  for (const std::string same : {"identity", "IDENTITY", "Identity", "", " identity , IDENTITY",
+                                 ",identity,", "\tidentity\t"}) {
+    EXPECT_EQ(coding_of("Content-Encoding: " + same + "\r\n"), "") << same;
+  }
+  for (const std::string other : {"gzip", "identity, gzip", "identity;q=1", "identityx", "x"}) {
+    EXPECT_EQ(coding_of("Content-Encoding: " + other + "\r\n"), other);
+    EXPECT_EQ(coding_of("Content-Encoding: identity\r\nContent-Encoding: " + other + "\r\n"),
+              other);
+  }
+}
+
 }  // namespace
 }  // namespace postback::http
