@@ -20,6 +20,7 @@
 #endif
 
 #include "base/log.h"
+#include "base/printable.h"
 #include "base/settings.h"
 #include "server/server.h"
 
@@ -32,7 +33,9 @@ constexpr auto kStopLimit = std::chrono::milliseconds(7500);
 
 int fail(const std::string& message) {
   base::log_stop();
-  std::fprintf(stderr, "postbackd: %s\n", message.c_str());
+  std::string line;  // It may quote a value from the environment, a file or a database.
+  base::append_printable(&line, message);
+  std::fprintf(stderr, "postbackd: %s\n", line.c_str());
   return 1;
 }
 
@@ -105,9 +108,7 @@ int run(const base::Settings& settings) {
 
   auto server = std::make_unique<server::Server>(settings);
   if (base::Status status = server->start(); !status.ok()) {
-    base::log_stop();
-    std::fprintf(stderr, "postbackd: %s\n", status.message().c_str());
-    _exit(1);  // Cores may be running already; nothing was acknowledged.
+    _exit(fail(status.message()));  // Cores may be running already; nothing was acknowledged.
   }
   LOG_INFO("server", "postbackd " POSTBACK_VERSION " listening on http://" + settings.host + ":" +
                          std::to_string(server->port()));

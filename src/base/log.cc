@@ -12,8 +12,8 @@
 #include <thread>
 
 #include "base/json_writer.h"
+#include "base/printable.h"
 #include "base/time.h"
-#include "base/utf8.h"
 
 namespace postback::base {
 namespace {
@@ -34,23 +34,16 @@ const char* level_name(LogLevel level) {
   return "ERROR";
 }
 
-// Control bytes, among them escape sequences and line feeds, never reach a terminal.
-void append_printable(std::string* out, std::string_view text) {
-  constexpr char kHex[] = "0123456789abcdef";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7F) {
-      out->push_back(c);
-    } else {
-      const char escape[] = {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
-      out->append(escape, sizeof escape);
-    }
-  }
+// At most `bytes_max` of the text, not cut inside a UTF-8 sequence: its rest would show as bytes.
+std::string_view cut(std::string_view text, size_t bytes_max) {
+  if (text.size() <= bytes_max) return text;
+  while (bytes_max > 0 && (static_cast<unsigned char>(text[bytes_max]) & 0xC0) == 0x80) --bytes_max;
+  return text.substr(0, bytes_max);
 }
 
 void append_line(std::string* out, LogFormat format, LogLevel level, std::string_view area,
                  std::string_view message) {
-  if (message.size() > kLineBytesMax) message = message.substr(0, kLineBytesMax);
+  message = cut(message, kLineBytesMax);
   const int64_t now_us = system_clock().wall_us();
   if (format == LogFormat::json) {
     // The field names of Cloud Logging's structured logs.
@@ -59,7 +52,9 @@ void append_line(std::string* out, LogFormat format, LogLevel level, std::string
     out->append("\",\"severity\":\"").append(level_name(level)).append("\",\"area\":");
     append_json_string(out, area);
     out->append(",\"message\":");
-    append_json_string(out, message);
+    std::string json;
+    append_json_string(&json, message);
+    append_printable_output(out, json);
     out->append("}\n");
     return;
   }
@@ -68,9 +63,7 @@ void append_line(std::string* out, LogFormat format, LogLevel level, std::string
   out->append(level_name(level));
   out->push_back(' ');
   out->append(area).append(": ");
-  std::string repaired;
-  append_repaired_utf8(&repaired, message);
-  append_printable(out, repaired);
+  append_printable(out, message);
   out->push_back('\n');
 }
 

@@ -2,8 +2,9 @@
 // standard output and to the log file, so a slow disk or terminal never blocks a core. When the
 // queue is full, lines are counted and the count is written as soon as there is room.
 //
-// Any thread. Lines longer than kLineBytesMax are cut. Text from outside is escaped: control
-// bytes never reach the terminal.
+// Any thread. Lines longer than kLineBytesMax are cut. Text from outside is escaped: what
+// could steer a terminal or reorder what is read (base/printable.h) never reaches it, in text and
+// in JSON.
 #pragma once
 
 #include <cstddef>

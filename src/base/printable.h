@@ -11,7 +11,12 @@ namespace postback::base {
 // reorder what is read (bidirectional controls, line and paragraph separators).
 void append_printable(std::string* out, std::string_view text);
 
-// The same, cut to `bytes_max` of the input with an ellipsis behind.
+// Several lines that a program prints, text or JSON: line ends and tabs stay. What could steer a
+// terminal or reorder what is read is written as \uHHHH, so that JSON stays JSON and says the same;
+// control bytes below U+0020 and invalid UTF-8, which JSON does not hold, as \xHH.
+void append_printable_output(std::string* out, std::string_view text);
+
+// The same as append_printable(), cut to `bytes_max` of the input with an ellipsis behind.
 std::string printable(std::string_view text, size_t bytes_max = 200);
 
 }  // namespace postback::base

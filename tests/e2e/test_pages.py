@@ -12,6 +12,10 @@ SAMPLE = re.compile(
     r" (-?[0-9.]+(?:[eE][-+]?[0-9]+)?|NaN|[+-]Inf)$")
 
 
+# What steers a terminal, or reorders what is read on it.
+HOSTILE = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+
+
 @over(stores=STORES)
 class Pages(Suite):
     def page(self, search=""):
@@ -215,10 +219,11 @@ class StepLog(Suite):
 
     def test_hostile_bytes_do_not_reach_the_terminal(self):
         self.server.postback(self.involve, {"conversion_id": "hostile",
-                                            "sub_id": "a\x1b[31m\nFAKE LINE\r\x07b"})
+                                            "sub_id": "a\x1b[31m\nFAKE LINE\r\x07b"
+                                                      "\x9b2J\u202egnp.exe\u2066\u2028"})
         wait_until(lambda: "conversion_id=hostile" in self.server.log(), 5, "the closing line")
         for text in (self.server.log(), self.server.output()):
-            self.assertNotRegex(text, r"[\x00-\x08\x0b-\x1f\x7f]")
+            self.assertNotRegex(text, HOSTILE)
             self.assertNotRegex(text, r"(?m)^FAKE LINE")
 
     def test_partner_without_logging_is_not_logged(self):
@@ -237,7 +242,9 @@ class StepLog(Suite):
 @over(loops=("epoll",), settings={"LOG_FORMAT": "json", "LOG_LEVEL": "DEBUG"})
 class JsonLog(Suite):
     def test_every_line_is_an_object_with_severity(self):
-        self.server.postback(self.involve, {"conversion_id": "j1", "sub_id": 'a"b\\\n'})
+        self.server.postback(self.involve, {"conversion_id": "j1",
+                                            "sub_id": 'a"b\\\n\x9b\u202e'})
         wait_until(lambda: "conversion_id=j1" in self.server.log(), 5, "the closing line")
+        self.assertNotRegex(self.server.log(), HOSTILE)
         for line in self.server.log().splitlines():
             self.assertIn(json.loads(line)["severity"], ("DEBUG", "INFO", "WARNING", "ERROR"))

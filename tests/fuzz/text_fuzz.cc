@@ -33,22 +33,43 @@ void check_json(std::string_view text, std::string_view repaired) {
   CHECK(read == repaired);
 }
 
-void check_printable(std::string_view text) {
-  const std::string shown = printable(text, text.size());
+void check_characters(std::string_view shown, bool lines) {
   CHECK(is_valid_utf8(shown));
-  CHECK(shown.size() <= 4 * text.size());
   for (std::string_view rest = shown; !rest.empty();) {
     size_t invalid_size = 0;
     const size_t size = utf8_sequence_size(rest, &invalid_size);
     const uint32_t code = utf8_code_point(rest.substr(0, size));
     rest.remove_prefix(size);
+    if (lines && (code == '\n' || code == '\t')) continue;
     CHECK(code >= 0x20 && !(code >= 0x7F && code < 0xA0));         // Controls.
     CHECK(!(code >= 0x2028 && code <= 0x202E));                    // Line ends, embeddings.
     CHECK(!(code >= 0x2066 && code <= 0x2069) && code != 0x200F);  // Isolates.
   }
+}
+
+void check_printable(std::string_view text) {
+  const std::string shown = printable(text, text.size());
+  CHECK(shown.size() <= 4 * text.size());
+  check_characters(shown, false);
   constexpr size_t kCut = 7;
   const std::string cut = printable(text, kCut);
   CHECK(is_valid_utf8(cut) && cut.size() <= 4 * kCut + std::string_view("…").size());
+}
+
+// JSON that is printed is JSON still, and says the same.
+void check_output(std::string_view text, std::string_view repaired) {
+  std::string shown;
+  append_printable_output(&shown, text);
+  check_characters(shown, true);
+  static simdjson::dom::parser parser;
+  std::string json;
+  append_json_string(&json, text);
+  std::string printed;
+  append_printable_output(&printed, json);
+  check_characters(printed, true);
+  std::string_view read;
+  CHECK(!parser.parse(simdjson::padded_string(printed)).get(read));
+  CHECK(read == repaired);
 }
 
 }  // namespace
@@ -60,5 +81,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   check_utf8(text, repaired, replaced);
   check_json(text, repaired);
   check_printable(text);
+  check_output(text, repaired);
   return 0;
 }

@@ -65,9 +65,11 @@ int run_journal_verify(const Invocation& invocation);
 int run_journal_stat(const Invocation& invocation);
 int run_journal_export(const Invocation& invocation);
 
-// Prints "postbackctl: …" on standard error and returns `code`.
+// Every text that leaves the tool goes through here, so none can steer a terminal: values in it are
+// a sender's, a database's or another operator's (base/printable.h).
+// Prints "postbackctl: …" as one line on standard error and returns `code`.
 int fail(const std::string& message, int code = kFailed);
 void warn(const std::string& message);
-void print(const std::string& text);  // On standard output, as it is.
+void print(const std::string& text);  // On standard output: lines of text, or JSON.
 
 }  // namespace postback::postbackctl

@@ -1,5 +1,6 @@
 #include <cstdio>
 
+#include "base/printable.h"
 #include "command.h"
 
 namespace postback::postbackctl {
@@ -193,11 +194,16 @@ int fail(const std::string& message, int code) {
 }
 
 void warn(const std::string& message) {
-  std::fprintf(stderr, "postbackctl: %s\n", message.c_str());
+  std::string line = "postbackctl: ";
+  base::append_printable(&line, message);
+  line += '\n';
+  std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
 void print(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::string output;
+  base::append_printable_output(&output, text);
+  std::fwrite(output.data(), 1, output.size(), stdout);
 }
 
 }  // namespace postback::postbackctl

@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <thread>
 
@@ -32,6 +34,49 @@ TEST(LogMask, AUrlShowsNoPassword) {
             "postgresql://host/db?password=***&sslmode=require&sslpassword=***&password=***");
   EXPECT_EQ(masked_url("postgresql://user@host/db"), "postgresql://user@host/db");
   EXPECT_EQ(masked_url("sqlite:data/control.db"), "sqlite:data/control.db");
+}
+
+std::string logged(LogFormat format, std::string_view message) {
+  char folder[] = "/tmp/postback-log-XXXXXX";
+  EXPECT_NE(mkdtemp(folder), nullptr);
+  LogOptions options;
+  options.format = format;
+  options.file = std::string(folder) + "/postback.log";
+  EXPECT_TRUE(log_start(options).ok());
+  log_line(LogLevel::warning, "test", message);
+  log_stop();
+  std::ifstream file(options.file);
+  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  std::filesystem::remove_all(folder);
+  return text;
+}
+
+// C0, DEL, C1 (CSI as one byte and in UTF-8), bidirectional controls, line separators, a stray
+// byte.
+constexpr std::string_view kHostile =
+    "a\x1b[31m\n\x7f|\xC2\x9B"
+    "2J|\xC2\x85|\xE2\x80\xAE|\xE2\x81\xA6|\xE2\x80\xA8|\xD8\x9C|\x9B|中文";
+
+TEST(Log, PassesNothingToATerminalThatCouldSteerItOrReorderWhatIsRead) {
+  const std::string line = logged(LogFormat::text, kHostile);
+  EXPECT_TRUE(
+      line.ends_with("WARNING test: a\\x1b[31m\\n\\x7f|\\xc2\\x9b2J|\\xc2\\x85|\\u{202e}|"
+                     "\\u{2066}|\\u{2028}|\\u{061c}|\\x9b|中文\n"))
+      << line;
+}
+
+TEST(Log, PassesNothingOfTheKindInJsonEither) {
+  const std::string line = logged(LogFormat::json, kHostile);
+  EXPECT_TRUE(
+      line.ends_with("\"message\":\"a\\u001b[31m\\n\\u007f|\\u009b2J|\\u0085|\\u202e|"
+                     "\\u2066|\\u2028|\\u061c|\xEF\xBF\xBD|中文\"}\n"))
+      << line;
+}
+
+TEST(Log, CutsALongLineBetweenCharacters) {
+  std::string text(kLineBytesMax - 1, 'x');
+  const std::string line = logged(LogFormat::text, text + "中");
+  EXPECT_TRUE(line.ends_with("xxx\n")) << line.substr(line.size() - 20);
 }
 
 TEST(Log, IsReopenedAtOnceAndNotOnlyWithTheNextLine) {

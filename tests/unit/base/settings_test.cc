@@ -341,6 +341,21 @@ TEST(Printable, EscapesWhatCouldSteerATerminal) {
   EXPECT_EQ(printable(std::string("\0", 1)), "\\x00");
 }
 
+// In JSON, \u009b means the character itself: what is printed says what it said.
+TEST(Printable, OutputOfSeveralLinesStaysTextOrJsonAndCannotSteerATerminal) {
+  const auto output = [](std::string_view text) {
+    std::string out;
+    append_printable_output(&out, text);
+    return out;
+  };
+  EXPECT_EQ(output("one\n\ttwo 中文\n"), "one\n\ttwo 中文\n");
+  EXPECT_EQ(output("{\"a\":\"\xC2\x9B"
+                   "2J\xE2\x80\xAE"
+                   "b\x7f\"}\n"),
+            "{\"a\":\"\\u009b2J\\u202eb\\u007f\"}\n");
+  EXPECT_EQ(output("\x1b[31m\r\xFF"), "\\x1b[31m\\r\\xff");
+}
+
 TEST(Printable, CutsBetweenCharacters) {
   EXPECT_EQ(printable("abcdef", 3), "abc…");
   EXPECT_EQ(printable("中文", 4), "中…");
