@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "base/log.h"
 #include "ingest/limits.h"
@@ -124,6 +126,17 @@ base::Status JournalService::start_drain(std::vector<io::Mailbox*> cores,
   environment.lanes = lanes;
   drain_ = std::make_unique<ingest::Drain>(std::move(environment));
   return drain_->start();
+}
+
+// Looks again and again: the file is there within milliseconds, but for a disk that is very slow.
+bool JournalService::wait_until_prepared(uint64_t limit_ns) const {
+  if (writer_ == nullptr) return true;
+  const uint64_t started_ns = clock_->monotonic_ns();
+  while (writer_->status().state == journal::WriterState::preparing) {
+    if (clock_->monotonic_ns() - started_ns > limit_ns) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
 }
 
 void JournalService::set_table(std::shared_ptr<const partner::PartnerTable> table) {

@@ -8,6 +8,7 @@
 #include "base/json_writer.h"
 #include "base/time.h"
 #include "server/health_reasons.h"
+#include "server/readiness.h"
 
 namespace postback::server {
 namespace {
@@ -105,14 +106,10 @@ void append_journal(JsonObject* object, std::string* out, const ProcessReport& p
 void append_health(std::string* out, const Survey& survey, const ProcessReport& process) {
   const std::vector<const LaneReport*> lanes = all_lanes(survey);
   const std::vector<std::string_view> reasons = health_reasons(survey, process);
-  const bool away = is_database_away(survey);
-  const bool journal_bad = is_journal_refusing(process);
   JsonObject health(out);
   health.text("status", reasons.empty() ? "healthy" : "degraded");
   health.texts("reasons", reasons);
-  // Every postback of a known partner is taken: by its database, or by the journal.
-  const bool has_journal = process.journal.is_on && !journal_bad;
-  health.boolean("ready", process.partners != nullptr && (has_journal || !away) && !journal_bad);
+  health.boolean("ready", judge_readiness(survey, process).takes_all);
   health.text("version", POSTBACK_VERSION);
   health.integer("uptime_s", (process.now_us - process.started_at_us) / 1'000'000);
   append_control_database(&health, out, process);

@@ -27,7 +27,7 @@ TEST_P(LoopContract, AcceptGivesANonBlockingDescriptorOfTheClients) {
   Recorder client;
   Listener listener;
   const SocketId id = loop_->open(listener.fd, &client, 7);
-  loop_->accept(id);
+  loop_->accept(id, kManyAccepts);
   const Fd peer = tcp_connect(listener.port);
   ASSERT_TRUE(turn_until([&] { return client.count(Event::accept) == 1; }));
   const Record& record = client.first(Event::accept);
@@ -46,7 +46,7 @@ TEST_P(LoopContract, AcceptGoesOnForManyConnections) {
   Recorder client;
   Listener listener;
   const SocketId id = loop_->open(listener.fd, &client, 0);
-  loop_->accept(id);
+  loop_->accept(id, kManyAccepts);
   std::vector<Fd> peers;
   while (peers.size() < kConnections) peers.push_back(tcp_connect(listener.port));
   ASSERT_TRUE(turn_until([&] { return client.count(Event::accept) == kConnections; }));
@@ -61,7 +61,7 @@ TEST_P(LoopContract, CloseEndsAccepting) {
   Recorder client;
   Listener listener;
   const SocketId id = loop_->open(listener.fd, &client, 0);
-  loop_->accept(id);
+  loop_->accept(id, kManyAccepts);
   turn(milliseconds(0));
   close_and_wait(id, &client);
   EXPECT_FALSE(fd_is_open(listener.fd));
@@ -310,7 +310,7 @@ TEST_P(LoopContract, AStaleHandleTouchesNobody) {
   loop_->send(stale, "no", 2);
   loop_->poll(stale, POLLIN);
   loop_->poll_change(stale, POLLOUT);
-  loop_->accept(stale);
+  loop_->accept(stale, 1);
   loop_->close(stale);
   loop_->recv(SocketId{});
   loop_->close(SocketId{1000, 1000});

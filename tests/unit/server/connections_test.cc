@@ -25,7 +25,7 @@ class FakeLoop final : public Loop {
     return {index, 0};
   }
   SocketId watch(int, LoopClient*, uint64_t) override { return {}; }
-  void accept(SocketId) override {}
+  void accept(SocketId, uint32_t count) override { accepts_left += count; }
   void recv(SocketId socket) override {
     EXPECT_FALSE(sockets[socket.index].receiving);
     sockets[socket.index].receiving = true;
@@ -52,6 +52,7 @@ class FakeLoop final : public Loop {
     std::string sending;  // Empty: no send is outstanding.
   };
   std::vector<Socket> sockets;
+  uint64_t accepts_left = 0;  // On the listener.
   uint64_t now = kSecondNs;
 };
 
