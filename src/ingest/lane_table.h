@@ -40,8 +40,8 @@ class LaneTable {
   bool all_idle() const;  // No postback is held.
   // `counters`: the lane's, and those of the lanes whose place it took.
   void for_each(const std::function<void(const Lane&, const LaneCounters& counters)>& visit) const;
-  // The same for lanes that are gone, or going, without another in their place. The backlog is given
-  // only where no lane of the partner tells it.
+  // The same for lanes that are gone, or going, without another in their place. The backlog is
+  // given only where no lane of the partner tells it.
   void for_each_past(const std::function<void(const LaneIdentity&, const PastLane&)>& visit) const;
 
  private:

@@ -33,9 +33,9 @@ void add_listeners(const char* table, int port, std::set<uint64_t>* inodes) {
     unsigned local_port = 0;
     unsigned state = 0;
     uint64_t inode = 0;
-    const int fields =
-        std::sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*d %*d %" SCNu64,
-                    &local_port, &state, &inode);
+    const int fields = std::sscanf(
+        line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*d %*d %" SCNu64,
+        &local_port, &state, &inode);
     constexpr unsigned kListens = 0x0A;
     if (fields == 3 && local_port == static_cast<unsigned>(port) && state == kListens &&
         inode != 0) {

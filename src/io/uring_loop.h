@@ -69,7 +69,7 @@ class UringLoop final : public LoopBase {
     uint32_t poll_events = 0;
     TimerId accept_backoff;     // Of the back-off that is running, if any.
     uint32_t accepts_left = 0;  // Connections that may still be accepted.
-    uint8_t outstanding = 0;  // A bit per Op: its CQE has not come.
+    uint8_t outstanding = 0;    // A bit per Op: its CQE has not come.
     bool owned = false;
     bool closing = false;
     bool recv_starved = false;      // Found no buffer; waits in starved_.

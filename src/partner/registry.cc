@@ -207,8 +207,8 @@ void Registry::Impl::set_status(const base::Status& result) {
 // With the mutex held: the first look takes long.
 void Registry::Impl::tell_of_silence() {
   status.error = "it has not answered within a second";
-  LOG_ERROR("partner", "control database " + base::masked_url(control_url) + " is away: " +
-                           status.error + "; waiting for it goes on");
+  LOG_ERROR("partner", "control database " + base::masked_url(control_url) +
+                           " is away: " + status.error + "; waiting for it goes on");
 }
 
 void Registry::Impl::run() {

@@ -73,8 +73,7 @@ void Core::turn() {
   }
   if (now_ns >= next_sweep_ns_) {
     // Whoever stops waits for the last connections.
-    next_sweep_ns_ =
-        now_ns + (stage_ == Stage::draining ? kTickIntervalNs : kSweepIntervalNs);
+    next_sweep_ns_ = now_ns + (stage_ == Stage::draining ? kTickIntervalNs : kSweepIntervalNs);
     connections_->sweep(now_ns);
   }
   settle_messages();
@@ -252,16 +251,16 @@ CoreReport Core::report() const {
     lane_report.backlog = lane.backlog();
     report.lanes.push_back(std::move(lane_report));
   });
-  lanes_->for_each_past([&report](const ingest::LaneIdentity& identity,
-                                  const ingest::PastLane& past) {
-    LaneReport lane_report;
-    lane_report.partner_id = identity.partner_id;
-    lane_report.partner_code = identity.partner_code;
-    lane_report.slice = identity.slice;
-    lane_report.counters = past.counters;
-    lane_report.backlog = past.backlog;
-    report.past_lanes.push_back(std::move(lane_report));
-  });
+  lanes_->for_each_past(
+      [&report](const ingest::LaneIdentity& identity, const ingest::PastLane& past) {
+        LaneReport lane_report;
+        lane_report.partner_id = identity.partner_id;
+        lane_report.partner_code = identity.partner_code;
+        lane_report.slice = identity.slice;
+        lane_report.counters = past.counters;
+        lane_report.backlog = past.backlog;
+        report.past_lanes.push_back(std::move(lane_report));
+      });
   return report;
 }
 
@@ -359,9 +358,8 @@ void Core::bound_connections() {
       if (entry->partner.is_active) lane_count += static_cast<size_t>(entry->partner.lanes);
     }
   }
-  connections_->set_bound(clients_max(shared_->open_files_max,
-                                      static_cast<uint32_t>(shared_->mailboxes.size()),
-                                      lane_count));
+  connections_->set_bound(clients_max(
+      shared_->open_files_max, static_cast<uint32_t>(shared_->mailboxes.size()), lane_count));
 }
 
 // Tells once that this core needs the lanes no more: every client has its answer.

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/ownership.h"
 #include "ingest/limits.h"
 #include "journal/active_segment.h"
 #include "journal/fault_disk.h"
@@ -58,8 +59,10 @@ base::Status JournalService::open(const base::Settings& settings, const base::Cl
       options.segment_bytes = uint64_t{static_cast<uint32_t>(settings.journal_segment_mib)} << 20;
       auto writer = journal::Writer::open(std::move(options));
       if (!writer.ok()) {
+        // Without a journal the databases would be refused for the same reason.
+        const bool is_owner = !base::ownership_trouble(folder_).empty();
         return base::Status::error(writer.status().message() +
-                                   " (JOURNAL=off starts without a journal)");
+                                   (is_owner ? "" : " (JOURNAL=off starts without a journal)"));
       }
       writer_ = writer.take();
       spill_bytes_max_ =

@@ -5,9 +5,9 @@
 // Made by main before any other thread; lives as long as the process.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <csignal>
-#include <chrono>
 #include <functional>
 #include <mutex>
 

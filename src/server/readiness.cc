@@ -1,13 +1,13 @@
 #include "server/readiness.h"
 
 #include "base/json_writer.h"
+#include "server/health_reasons.h"
 
 namespace postback::server {
 namespace {
 
 bool is_away(const LaneReport& lane) {
-  return lane.store.state == StoreState::down || lane.store.state == StoreState::schema_wrong ||
-         lane.health == ingest::LaneHealth::suspect;
+  return is_bad(lane.store.state) || lane.health == ingest::LaneHealth::suspect;
 }
 
 }  // namespace
@@ -33,7 +33,7 @@ Readiness judge_readiness(const Survey& survey, const ProcessReport& process) {
     lane_count += core.lanes.size();
     for (const LaneReport& lane : core.lanes) away_count += is_away(lane) ? 1 : 0;
   }
-  const bool has_journal = process.journal.state == "ready" || process.journal.state == "preparing";
+  const bool has_journal = process.journal.is_on && !is_journal_refusing(process);
   Readiness readiness;
   readiness.takes_all = has_journal || away_count == 0;
   readiness.takes_some = readiness.takes_all || away_count < lane_count;

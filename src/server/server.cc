@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/ownership.h"
 #include "io/cpu_count.h"
 #include "io/loop_choice.h"
 #include "io/port_claim.h"
@@ -19,6 +20,13 @@
 #include "server/core.h"
 
 namespace postback::server {
+
+namespace {
+
+// Files of other users that the start names; their cause is usually one.
+constexpr size_t kNamedFilesMax = 5;
+
+}  // namespace
 
 struct Server::Impl {
   explicit Impl(const base::Settings& given) : settings(given) {}
@@ -74,6 +82,9 @@ base::Status Server::start() {
       impl.settings, [&impl](std::shared_ptr<const partner::PartnerTable> table) {
         impl.publish(std::move(table));
       });
+  for (const std::string& path : base::unusable_entries(impl.settings.data_dir, kNamedFilesMax)) {
+    LOG_WARNING("server", "cannot use a file of DATA_DIR" + base::ownership_trouble(path));
+  }
   // Before anything is served: what an earlier process acknowledged is known, and kept.
   if (base::Status status = impl.journal.open(impl.settings, &base::system_clock()); !status.ok()) {
     return status;

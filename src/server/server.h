@@ -18,7 +18,8 @@ class Server {
   // Listens, starts the cores and the registry, and waits until postbacks can be taken: the cores
   // route by a partner table, and the journal is ready. Clients that connect meanwhile wait in the
   // kernel's queue. With neither control database nor cached partners, or with a disk that hangs,
-  // it waits for a few seconds only, so that /health can say so. On failure nothing is left running.
+  // it waits for a few seconds only, so that /health can say so. On failure nothing is left
+  // running.
   base::Status start();
   // Accepts: after start().
   void serve();

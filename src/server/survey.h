@@ -68,8 +68,8 @@ struct ProcessReport {
 };
 
 void append_health(std::string* out, const Survey& survey, const ProcessReport& process);
-// For balancers. Returns the status of the answer: 200, or 503 while no postback at all can be taken
-// and while the server stops.
+// For balancers. Returns the status of the answer: 200, or 503 while no postback at all can be
+// taken and while the server stops.
 int append_readyz(std::string* out, const Survey& survey, const ProcessReport& process);
 void append_info(std::string* out, const Survey& survey, const ProcessReport& process);
 // Prometheus text exposition format 0.0.4.

@@ -69,6 +69,71 @@ TEST_P(LoopContract, CloseEndsAccepting) {
   EXPECT_TRUE(listen_tcp("127.0.0.1", listener.port, false).ok()) << "the port is free again";
 }
 
+TEST_P(LoopContract, NoMoreAreAcceptedThanWereAskedForAndTheOthersWait) {
+  Recorder client;
+  Listener listener;
+  const SocketId id = loop_->open(listener.fd, &client, 0);
+  std::vector<Fd> peers;
+  for (int i = 0; i < 6; ++i) peers.push_back(tcp_connect(listener.port));
+  turn(milliseconds(0));
+  EXPECT_TRUE(client.records.empty()) << "nothing before accept()";
+  loop_->accept(id, 2);
+  ASSERT_TRUE(turn_until([&] { return client.count(Event::accept) == 2; }));
+  turn(milliseconds(20));
+  EXPECT_EQ(client.count(Event::accept), 2u);
+  loop_->accept(id, 1);
+  loop_->accept(id, 2);
+  ASSERT_TRUE(turn_until([&] { return client.count(Event::accept) == 5; }));
+  turn(milliseconds(20));
+  EXPECT_EQ(client.count(Event::accept), 5u);
+  EXPECT_EQ(waiting_count(listener.fd), 1);
+  for (const Record& record : client.records) ::close(record.result);
+  close_and_wait(id, &client);
+}
+
+// More than a multishot accept may be trusted with, so that it is ended on the way.
+TEST_P(LoopContract, ManyAreAcceptedButNotOneMoreThanWereAskedFor) {
+  raise_open_files();
+  Recorder client;
+  Listener listener;
+  const SocketId id = loop_->open(listener.fd, &client, 0);
+  constexpr uint32_t kAsked = 200;
+  loop_->accept(id, kAsked);
+  std::vector<Fd> peers;
+  while (peers.size() < kAsked + 50) {
+    peers.push_back(tcp_connect(listener.port));
+    if (peers.size() % 10 == 0) turn(milliseconds(0));
+  }
+  ASSERT_TRUE(turn_until([&] { return client.count(Event::accept) == kAsked; }));
+  turn(milliseconds(20));
+  EXPECT_EQ(client.count(Event::accept), kAsked);
+  EXPECT_EQ(waiting_count(listener.fd), 50);
+  for (const Record& record : client.records) ::close(record.result);
+  close_and_wait(id, &client);
+}
+
+TEST_P(LoopContract, AClosedListenerFirstHandsOutWhatWaits) {
+  Recorder client;
+  Listener listener;
+  const SocketId id = loop_->open(listener.fd, &client, 0);
+  loop_->accept(id, kManyAccepts);
+  turn(milliseconds(0));
+  std::vector<Fd> peers;
+  for (int i = 0; i < 3; ++i) peers.push_back(tcp_connect(listener.port));
+  loop_->close(id);
+  ASSERT_TRUE(turn_until([&] { return client.count(Event::closed) == 1; }));
+  ASSERT_EQ(client.records.size(), 4u);
+  EXPECT_EQ(client.records.back().event, Event::closed);
+  for (size_t i = 0; i < 3; ++i) {
+    const Fd accepted(client.records[i].result);
+    write_all(accepted.get(), "x");
+  }
+  for (const Fd& peer : peers) {
+    char byte;
+    EXPECT_EQ(::read(peer.get(), &byte, 1), 1) << "served, not reset";
+  }
+}
+
 // --- recv and send ---
 
 TEST_P(LoopContract, BytesComeAndGo) {

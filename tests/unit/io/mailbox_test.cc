@@ -185,6 +185,19 @@ TEST(Mailbox, KeepsEachSendersOrderWithoutALoop) {
   }
 }
 
+TEST(Mailbox, AWaitWithALimitEndsByItselfOrWithAMessage) {
+  Mailbox mailbox(nullptr);
+  InOrder receiver(kSenders);
+  mailbox.wait_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(mailbox.drain(), 0u);
+  const Senders senders(&mailbox, &receiver);
+  while (receiver.count < kSenders * kMessagesEach) {
+    // Longer than any test may take: only a message ends it.
+    mailbox.wait_for(std::chrono::hours(24));
+    mailbox.drain();
+  }
+}
+
 TEST(Mailbox, WakesAtMostOncePerDrainWhateverIsPosted) {
   WakeCounter loop;
   Mailbox mailbox(&loop);
