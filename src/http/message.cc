@@ -103,6 +103,8 @@ void Message::on_name(std::string_view span) {
 void Message::on_value(std::string_view span) {
   if (headers_.empty()) return;
   in_value_ = true;
+  // Behind the white space that parse_lines() left out.
+  if (span.empty() && !headers_.back().value.empty()) return;
   headers_.back().value = extended(headers_.back().value, span);
 }
 
