@@ -21,13 +21,21 @@ struct Synced {
 std::mutex mutex;  // Guards what follows.
 std::map<std::string, Synced> synced_files;
 
-// The methods of a file with one of them replaced. SQLite's own methods stand in one table for each
-// kind of locking, so one copy of it serves; which file is meant is told by the map.
+// SQLite has a table of methods for each kind of locking; each has a copy here in which two methods
+// are replaced. Tables and files are few.
+struct Opened {
+  std::string name;
+  const sqlite3_io_methods* methods = nullptr;  // SQLite's own.
+};
 sqlite3_vfs* real = nullptr;
 sqlite3_vfs wrapped;
-const sqlite3_io_methods* real_methods = nullptr;
-sqlite3_io_methods methods;
-std::map<sqlite3_file*, std::string> names;
+std::map<const sqlite3_io_methods*, sqlite3_io_methods> copies;
+std::map<sqlite3_file*, Opened> files;
+
+Opened opened(sqlite3_file* file) {
+  const std::lock_guard lock(mutex);
+  return files.at(file);
+}
 
 std::string bytes_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -35,35 +43,36 @@ std::string bytes_of(const std::string& path) {
 }
 
 int sync_file(sqlite3_file* file, int flags) {
-  const int result = real_methods->xSync(file, flags);
+  const Opened known = opened(file);
+  const int result = known.methods->xSync(file, flags);
   const std::lock_guard lock(mutex);
-  Synced& synced = synced_files[names[file]];
-  synced.bytes = bytes_of(names[file]);
+  Synced& synced = synced_files[known.name];
+  synced.bytes = bytes_of(known.name);
   ++synced.count;
   return result;
 }
 
 int close_file(sqlite3_file* file) {
+  const Opened known = opened(file);
   {
     const std::lock_guard lock(mutex);
-    names.erase(file);
+    files.erase(file);
   }
-  return real_methods->xClose(file);
+  return known.methods->xClose(file);
 }
 
 int open_file(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags) {
   const int result = real->xOpen(real, name, file, flags, out_flags);
   if (result != SQLITE_OK || name == nullptr) return result;
   const std::lock_guard lock(mutex);
-  if (real_methods == nullptr) {
-    real_methods = file->pMethods;
-    methods = *real_methods;
-    methods.xSync = sync_file;
-    methods.xClose = close_file;
+  const sqlite3_io_methods* own = file->pMethods;
+  const auto [copy, is_new] = copies.try_emplace(own, *own);
+  if (is_new) {
+    copy->second.xSync = sync_file;
+    copy->second.xClose = close_file;
   }
-  CHECK(file->pMethods == real_methods);
-  file->pMethods = &methods;
-  names[file] = name;
+  files[file] = {name, own};
+  file->pMethods = &copy->second;
   return SQLITE_OK;
 }
 

@@ -39,13 +39,13 @@ TEST_F(SqlitePowerTest, EveryRowThatWasAcknowledgedIsThereAfterAPowerCut) {
   TestStore store(&core_, options());
   const std::string after = folder_.path() + "/after.db";
   int64_t stored = 0;
-  for (int round = 0; round < 25; ++round) {
+  for (int round = 0; round < 14; ++round) {
     TestBatch batch;
-    // Some large batches, so that the log grows beyond a checkpoint.
-    const int rows = round % 8 == 7 ? 1000 : 3;
+    // One large batch, so that the log grows beyond a checkpoint.
+    const int rows = round == 7 ? 1000 : 3;
     for (int i = 0; i < rows; ++i) {
       batch.add("c" + std::to_string(next_id()))
-          .set(Field::raw_data, std::string(rows == 3 ? 10 : 1500, 'x'));
+          .set(Field::raw_data, std::string(rows == 3 ? 10 : 4500, 'x'));
     }
     ASSERT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
     stored += batch.count(RowResult::stored);
@@ -56,7 +56,7 @@ TEST_F(SqlitePowerTest, EveryRowThatWasAcknowledgedIsThereAfterAPowerCut) {
     ASSERT_EQ(sqlite_query(after, "PRAGMA integrity_check")[0][0], "ok") << "after batch " << round;
     for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(after + suffix);
   }
-  EXPECT_GT(power_cut_vfs::sync_count(path() + "-wal"), 25u);
+  EXPECT_GT(power_cut_vfs::sync_count(path() + "-wal"), 14u);
   EXPECT_TRUE(core_.run_until([&] { return power_cut_vfs::sync_count(path()) > 1; }))
       << "no checkpoint was among the moments";
   store.close();
@@ -73,7 +73,7 @@ TEST_F(SqlitePowerTest, ACopyByVacuumIntoEndsAndIsWholeWhileTheStoreWrites) {
     }
     EXPECT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
   };
-  for (int i = 0; i < 5; ++i) commit(1000);
+  for (int i = 0; i < 2; ++i) commit(1000);
   std::atomic<int> result{-1};
   std::thread copier([&] {
     sqlite3* handle = nullptr;
@@ -90,7 +90,7 @@ TEST_F(SqlitePowerTest, ACopyByVacuumIntoEndsAndIsWholeWhileTheStoreWrites) {
   EXPECT_GT(meanwhile, 0);
   const std::string copy = folder_.path() + "/copy.db";
   EXPECT_EQ(sqlite_query(copy, "PRAGMA integrity_check")[0][0], "ok");
-  EXPECT_GE(std::stoi(sqlite_query(copy, "SELECT count(*) FROM partner_conversions")[0][0]), 5000);
+  EXPECT_GE(std::stoi(sqlite_query(copy, "SELECT count(*) FROM partner_conversions")[0][0]), 2000);
   EXPECT_EQ(sqlite_query(copy, "SELECT sum(conversion_count) FROM postback_stats"),
             sqlite_query(copy, "SELECT count(*) FROM partner_conversions"))
       << "one moment's state";
