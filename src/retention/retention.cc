@@ -59,6 +59,7 @@ struct Retention::Impl {
   const int64_t holder = random_holder();
   std::atomic<int64_t> purged_rows = 0;
   std::atomic<int64_t> looks = 0;
+  std::atomic<int64_t> rounds = 0;
   std::map<int32_t, uint64_t> next_look_ns;  // By partner. The thread's own, as is last_error.
   std::map<int32_t, std::string> last_error;
   std::thread thread;
@@ -92,6 +93,7 @@ void Retention::Impl::run() {
   uint64_t pause_ns = kFirstLookNs;
   while (wait(pause_ns)) {
     look();
+    ++rounds;
     pause_ns = kTurnNs;
   }
   const std::lock_guard lock(mutex);
@@ -183,7 +185,7 @@ void Retention::stop() {
 }
 
 RetentionCounters Retention::counters() const {
-  return {.purged_rows = impl_->purged_rows, .looks = impl_->looks};
+  return {.purged_rows = impl_->purged_rows, .looks = impl_->looks, .rounds = impl_->rounds};
 }
 
 Retention::~Retention() {

@@ -15,6 +15,7 @@ namespace postback::retention {
 struct RetentionCounters {
   int64_t purged_rows = 0;  // Conversions purged, quarantined postbacks deleted, ids forgotten.
   int64_t looks = 0;        // Partners looked at, whether they were due or not.
+  int64_t rounds = 0;       // How often the list of partners was looked through.
 };
 
 class Retention {

@@ -1,4 +1,6 @@
 // The contract of postback/loop.h for timers, wake-ups and waiting, over both backends.
+#include <poll.h>
+
 #include <algorithm>
 #include <atomic>
 #include <random>
@@ -133,6 +135,42 @@ TEST_P(LoopContract, AWakeEndsAWaitForEver) {
     while (!woken) turn(nanoseconds::max());
     other.join();
     turn(milliseconds(0));
+  }
+}
+
+// So many completions at once that the kernel's queue of them runs over: the kernel may then end
+// what reports wake-ups, and it has to be asked for again.
+TEST_P(LoopContract, AWakeIsHeardAlsoAfterMoreCompletionsThanTheQueueHolds) {
+  raise_open_files();
+  constexpr size_t kSockets = 2000;
+  Recorder client;
+  std::vector<Fd> peers;
+  for (size_t i = 0; i < kSockets; ++i) {
+    auto [ours, peer] = stream_pair();
+    loop_->poll(loop_->open(ours.release(), &client, i), POLLIN);
+    peers.push_back(std::move(peer));
+  }
+  turn(milliseconds(0));
+  for (int round = 0; round < 3; ++round) {
+    const size_t first = static_cast<size_t>(round) * kSockets / 3;
+    const size_t last = static_cast<size_t>(round + 1) * kSockets / 3;
+    // Wakes before, among and behind what fills the queue.
+    for (size_t i = first; i < last; ++i) {
+      if ((i - first) % 100 == 0) loop_->wake();
+      write_all(peers[i].get(), "x");
+    }
+    ASSERT_TRUE(turn_until([&] { return client.count(Event::poll) == last; }));
+    turn(milliseconds(0));
+    std::atomic<bool> woken{false};
+    std::thread other([&] {
+      std::this_thread::sleep_for(milliseconds(20));  // The loop waits by then, mostly.
+      woken = true;
+      loop_->wake();
+    });
+    const uint64_t start = monotonic_ns();
+    while (!woken) turn(seconds(20));
+    EXPECT_LT(monotonic_ns() - start, 10'000'000'000u) << "round " << round;
+    other.join();
   }
 }
 

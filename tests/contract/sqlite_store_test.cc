@@ -318,7 +318,10 @@ TEST_F(SqliteStoreTest, ACorruptDatabaseIsNotWrittenTo) {
   EXPECT_TRUE(file_bytes(path()) == bytes) << "the damaged file was changed";
 }
 
-TEST_F(SqliteStoreTest, EveryAcknowledgedIdSurvivesAKill) {
+// What a kill can show: a batch is acknowledged after its commit, rows and counts stay together,
+// and the next process takes the files as they are. Whether they are on the disk is shown by
+// sqlite_power_test.cc: a kill leaves the kernel's memory as it is.
+TEST_F(SqliteStoreTest, AKilledWriterLeavesEveryCommittedRowAndRightCounts) {
   const auto seed = std::random_device{}();
   std::cout << "seed " << seed << '\n';
   std::mt19937 random(seed);

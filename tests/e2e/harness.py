@@ -18,6 +18,7 @@ import time
 import unittest
 from decimal import Decimal
 
+import machine
 import support
 from databases import Cluster, PostgresDatabase, SqliteDatabase
 from http_client import Connection, query
@@ -38,13 +39,16 @@ STORES = ("sqlite", "postgresql")
 
 
 def wait_until(condition, seconds, what):
-    """Returns the first true value of condition(); fails when there is none in time."""
-    deadline = time.monotonic() + seconds
+    """Returns the first true value of condition(); fails when there is none in time. Seconds in which
+    the machine stood still do not count."""
+    machine.watch()
+    started = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
+        took = time.monotonic() - started
+        if took > seconds and took > seconds + machine.stalled_s(took):
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.01)
 
@@ -91,6 +95,7 @@ class Server:
     def spawn(self):
         """Starts the process without waiting for anything. From the main thread only: the
         process is killed when the thread that started it ends."""
+        machine.watch()
         with open(self.output_path, "ab") as output:
             self.output_start = output.tell()
             self.process = subprocess.Popen(
@@ -265,6 +270,25 @@ class Suite:
             total[0] += row["stored"]
             total[1] += row["quarantined"]
         return tuple(total)
+
+    # Time.
+
+    def assert_in_time(self, took, seconds, what="in time", within_s=0):
+        """That something took less than so many seconds, besides those in which the machine stood
+        still. `within_s`: since when, when it is longer ago than it took."""
+        stalled = machine.stalled_s(max(took, within_s))
+        self.assertLess(took, seconds * SLOWNESS + stalled,
+                        f"{what}; the machine stood still for {stalled:.2f} s")
+
+    def assert_nothing_refused(self, account):
+        """That all of a load got 200, unless the machine stood still for as long as a postback may
+        take: then 503 is right, and only 503."""
+        self.assertEqual(account.errors, [])
+        if account.refused and machine.stalled_s(60) > 0.5:
+            print(f"the machine stood still for {machine.stalled_s(60):.2f} s")
+            self.assertEqual({status for _, status in account.refused}, {503})
+            return
+        self.assertEqual(account.refused, [])
 
     # Requests.
 

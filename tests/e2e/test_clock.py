@@ -62,7 +62,7 @@ class ClockJumps(JournalSuite, unittest.TestCase):
                                "postbacks are taken after the jump")
             self.gate.open()
             wait_until(lambda: self.works(self.rector), 10 * SLOWNESS, "the database is back")
-        self.assertEqual((load.account.refused, load.account.errors), ([], []))
+        self.assert_nothing_refused(load.account)
         self.assert_all_well(load.account.acked)
 
     def test_forwards_and_back(self):

@@ -66,7 +66,7 @@ class DatabaseAway(FaultSuite):
         took = time.monotonic() - started
         self.assert_error(answer, 503)
         self.assertGreaterEqual(int(answer.header("retry-after")), 1)
-        self.assertLess(took, ANSWER_S_MAX * SLOWNESS)
+        self.assert_in_time(took, ANSWER_S_MAX)
 
     def check_refused(self, refused):
         self.assertEqual({status for _, status in refused}, {503})
@@ -99,11 +99,11 @@ class DatabaseAway(FaultSuite):
         # then cannot commit, which says nothing about the fault. It is told, not passed over.
         disk_stood_still = "the disk is slow or hangs" in self.server.output(this_run=True)
         if not disk_stood_still:
-            self.assertEqual((other.account.errors, other.account.refused), ([], []))
+            self.assert_nothing_refused(other.account)
             # A postback without an outcome is answered 503 after 1.7 s (server/limits.h).
-            self.assertLess(other.account.slowest_s, 1.5 * SLOWNESS, "the other partner noticed")
+            self.assert_in_time(other.account.slowest_s, 1.5, "the other partner noticed", within_s=60)
         self.assertEqual(faulty.account.errors, [])
-        self.assertLess(faulty.account.slowest_s, 2.5 * SLOWNESS)
+        self.assert_in_time(faulty.account.slowest_s, 2.5, within_s=60)
         self.assert_all_stored(faulty.account.acked)
         self.assert_all_stored(other.account.acked, "involve_asia_db")
         self.check_refused(faulty.account.refused)
@@ -167,7 +167,7 @@ class DatabaseAwayJournal(DatabaseAway):
         conversion = answer.json["conversion"]
         self.assertEqual(conversion["conversion_id"], conversion_id)
         self.assertEqual((conversion["offer_name"], conversion["usd_sale_amount"]), ("Offer", 1.25))
-        self.assertLess(took, BUDGET_ANSWER_S_MAX * SLOWNESS, "within the budget")
+        self.assert_in_time(took, BUDGET_ANSWER_S_MAX, "within the budget")
         repeat = self.server.postback(self.rector, {"conversion_id": conversion_id})
         self.assertEqual((repeat.status, repeat.json["status"]), (200, "duplicate"))
         # What goes to the quarantine is kept as well, and answered as ever.
@@ -217,15 +217,15 @@ class Killed(FaultSuite):
         acked = []
         for _ in range(3 if SANITIZED else 6):
             with Load(self.server, self.rector, 8, "kill") as load:
-                wait_until(lambda: load.account.acked, 10 * SLOWNESS, "load runs")
+                # Ten at least, so that there are fifty to look at in the end.
+                wait_until(lambda: len(load.account.acked) > 10, 10 * SLOWNESS, "load runs")
                 time.sleep(dice.uniform(0.05, 0.5))
                 self.server.kill()
             acked += load.account.acked
             self.server.start()
             # At once after the start, before anything else is asked of it.
             self.assert_all_stored(acked)
-        self.assertGreater(len(acked), 50)
-        sample = dice.sample(acked, 50)
+        sample = dice.sample(acked, 30)
         for conversion_id in sample:
             answer = self.server.postback(self.rector, {"conversion_id": conversion_id})
             self.assertEqual((answer.status, answer.json["status"]), (200, "duplicate"))
@@ -242,7 +242,7 @@ class Ended(FaultSuite):
             wait_until(lambda: len(load.account.acked) > 50, 20 * SLOWNESS, "load runs")
             status, took = self.server.stop(20)
         self.assertEqual(status, 0)
-        self.assertLess(took, seconds * SLOWNESS)
+        self.assert_in_time(took, seconds)
         self.assert_all_stored(load.account.acked)
         return load.account
 
@@ -256,7 +256,7 @@ class Ended(FaultSuite):
         connections[1].send("GET / HTTP/1.1\r\n")  # Half a request.
         status, took = self.server.stop(20)
         self.assertEqual(status, 0)
-        self.assertLess(took, 8 * SLOWNESS)
+        self.assert_in_time(took, 8)
         for connection in connections:
             connection.close()
 
@@ -283,7 +283,7 @@ class Ended(FaultSuite):
             finally:
                 self.cluster.unhang()
         self.assertEqual(status, 0)
-        self.assertLess(took, 8 * SLOWNESS)
+        self.assert_in_time(took, 8)
         self.assert_all_stored(load.account.acked)
 
     def test_sighup_keeps_serving(self):
@@ -293,7 +293,7 @@ class Ended(FaultSuite):
                 self.server.process.send_signal(signal.SIGHUP)
                 wait_until(lambda acked=acked: len(load.account.acked) > acked + 10, 10 * SLOWNESS,
                            "load goes on")
-        self.assertEqual((load.account.errors, load.account.refused), ([], []))
+        self.assert_nothing_refused(load.account)
 
 
 @over(loops=("epoll",), weight=2)
@@ -330,7 +330,7 @@ class SqliteLocked(FaultSuite):
             answer = self.server.postback(self.rector, {"conversion_id": "locked"})
             self.assert_error(answer, 503)
             self.assertIsNotNone(answer.header("retry-after"))
-            self.assertLess(time.monotonic() - started, ANSWER_S_MAX * SLOWNESS)
+            self.assert_in_time(time.monotonic() - started, ANSWER_S_MAX)
             other = self.server.postback(self.involve, {"conversion_id": self.new_id()})
             self.assertEqual(other.status, 200)
         finally:
@@ -354,8 +354,18 @@ class SqliteLocked(FaultSuite):
             fcntl.lockf(shared, fcntl.LOCK_UN, 1, CHECKPOINT_LOCK)
             wait_until(lambda: path.stat().st_mtime_ns > held_from, 30 * SLOWNESS,
                        "it is checkpointed")
-        self.assertEqual((load.account.refused, load.account.errors), ([], []))
+        self.assert_nothing_refused(load.account)
         self.assertNotIn("store: checkpoint", self.server.output(this_run=True))
+
+    @staticmethod
+    def take_and_leave(shared):
+        """Whether the checkpoint lock could be had."""
+        try:
+            fcntl.lockf(shared, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, CHECKPOINT_LOCK)
+        except BlockingIOError:
+            return False
+        fcntl.lockf(shared, fcntl.LOCK_UN, 1, CHECKPOINT_LOCK)
+        return True
 
     def test_a_guest_that_waits_for_its_turn_to_write_lets_checkpoints_run(self):
         import sqlite3
@@ -373,8 +383,8 @@ class SqliteLocked(FaultSuite):
                 for _ in range(40):
                     time.sleep(0.025)  # It waits, and does not hold this lock, all the time.
                     self.assertIsNone(guest.poll())
-                    fcntl.lockf(shared, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, CHECKPOINT_LOCK)
-                    fcntl.lockf(shared, fcntl.LOCK_UN, 1, CHECKPOINT_LOCK)
+                    # The server's own checkpoint may hold it for a moment.
+                    wait_until(lambda: self.take_and_leave(shared), 5, "the lock is free")
             finally:
                 holder.execute("ROLLBACK")
                 output = guest.communicate(timeout=20)[0]

@@ -29,7 +29,7 @@ class JournalDisk(JournalSuite):
     def expect_refused(self):
         started = time.monotonic()
         self.expect(503, "database_unavailable")
-        self.assertLess(time.monotonic() - started, ANSWER_S_MAX * SLOWNESS)
+        self.assert_in_time(time.monotonic() - started, ANSWER_S_MAX)
 
     def load_until_refused(self, count=5):
         """Ids that were acknowledged before postbacks were refused."""
@@ -236,8 +236,8 @@ class SlowDisk(JournalDisk, unittest.TestCase):
         self.go_away()
         with Load(self.server, self.rector, 16, "slow") as load:
             wait_until(lambda: len(load.account.acked) > 100, 20 * SLOWNESS, "load runs")
-        self.assertEqual((load.account.refused, load.account.errors), ([], []))
-        self.assertLess(load.account.slowest_s, BUDGET_ANSWER_S_MAX * SLOWNESS)
+        self.assert_nothing_refused(load.account)
+        self.assert_in_time(load.account.slowest_s, BUDGET_ANSWER_S_MAX, within_s=60)
         self.assert_all_well(load.account.acked)
 
     def test_a_disk_that_is_too_slow_is_answered_503_in_time(self):
@@ -264,7 +264,7 @@ class SlowDisk(JournalDisk, unittest.TestCase):
         acknowledged.append(refused)
         status, took = self.server.stop(20)
         self.assertEqual(status, 0)
-        self.assertLess(took, 8.5 * SLOWNESS)
+        self.assert_in_time(took, 8.5)
         self.restart(PB_HANG_IO_AT="")
         self.assert_all_well(acknowledged)
 

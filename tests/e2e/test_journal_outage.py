@@ -30,7 +30,7 @@ class Outage(JournalSuite):
         for _ in range(count):
             started = time.monotonic()
             names += self.expect_accepted()
-            self.assertLess(time.monotonic() - started, BUDGET_ANSWER_S_MAX * SLOWNESS)
+            self.assert_in_time(time.monotonic() - started, BUDGET_ANSWER_S_MAX)
         return names
 
     def begin_well(self, **settings):
@@ -105,7 +105,7 @@ class Away(Outage, unittest.TestCase):
             time.sleep(0.5)  # Some postbacks are with the store, and some not yet late.
             status, took = self.server.stop(20)
         self.assertEqual(status, 0)
-        self.assertLess(took, 8 * SLOWNESS)
+        self.assert_in_time(took, 8)
         self.gate.open()
         self.restart()
         self.assert_all_well(load.account.acked)
@@ -117,7 +117,7 @@ class Away(Outage, unittest.TestCase):
         wait_until(lambda: waiting(self.server) < 20_000, 10 * SLOWNESS, "the drain begins")
         status, took = self.server.stop(20)
         self.assertEqual(status, 0)
-        self.assertLess(took, 8 * SLOWNESS)
+        self.assert_in_time(took, 8)
         self.restart()
         self.assert_all_well([f"journal-{number}" for number in range(20_000)])
 
@@ -128,8 +128,8 @@ class Away(Outage, unittest.TestCase):
                 for change in (self.gate.shut, self.gate.open, self.gate.stick, self.gate.open):
                     change()
                     time.sleep(0.15)  # Shorter than what the server needs to see each.
-        self.assertEqual((load.account.refused, load.account.errors), ([], []))
-        self.assertLess(load.account.slowest_s, BUDGET_ANSWER_S_MAX * SLOWNESS)
+        self.assert_nothing_refused(load.account)
+        self.assert_in_time(load.account.slowest_s, BUDGET_ANSWER_S_MAX, within_s=60)
         self.assert_all_well(load.account.acked)
 
     def test_without_a_journal_it_is_503(self):
@@ -242,7 +242,7 @@ class DatabaseDiskFull(Outage, unittest.TestCase):
             wait_until(lambda: waiting(self.server) > 50, 20 * SLOWNESS, "they are journaled")
             self.expect_neighbour_unharmed()
         self.assertIn("No space left on device", self.server.output())
-        self.assertEqual((load.account.refused, load.account.errors), ([], []))
+        self.assert_nothing_refused(load.account)
         filler.unlink()
         self.assert_all_well(load.account.acked)
 
@@ -294,7 +294,7 @@ class SqliteLocked(Outage, unittest.TestCase):
         for _ in range(3):
             started = time.monotonic()
             acknowledged.append(self.expect(200, "accepted", self.involve))
-            self.assertLess(time.monotonic() - started, BUDGET_ANSWER_S_MAX * SLOWNESS)
+            self.assert_in_time(time.monotonic() - started, BUDGET_ANSWER_S_MAX)
         self.assertTrue(self.works(self.rector))
         holder.execute("ROLLBACK")
         wait_until(lambda: self.works(self.involve), 10 * SLOWNESS, "the database is back")

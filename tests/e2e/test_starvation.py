@@ -34,5 +34,5 @@ class CpuStarvation(JournalSuite, unittest.TestCase):
             wait_until(limit.throttled, 20 * SLOWNESS, "the server gets less than it wants")
         self.assertEqual(load.account.errors, [])
         self.assertLessEqual({status for _, status in load.account.refused}, {503})
-        self.assertLess(load.account.slowest_s, (ANSWER_S_MAX + 1) * SLOWNESS)
+        self.assert_in_time(load.account.slowest_s, (ANSWER_S_MAX + 1), within_s=60)
         self.assert_all_well(load.account.acked)

@@ -26,6 +26,18 @@ TEST(DedupeSet, KeepsTheIdsOfDifferentLanesApart) {
   EXPECT_EQ(set.size(), 2u);
 }
 
+TEST(DedupeSet, TwoIdsWithOneHashAreTwoIds) {
+  DedupeSet set(1000);
+  const uint64_t hash = DedupeSet::hash_of(1, "conv001");
+  set.add(1, "conv001", hash);
+  EXPECT_FALSE(set.contains(1, "conv002", hash));
+  EXPECT_FALSE(set.contains(2, "conv001", hash)) << "the lane counts as much as the id";
+  set.add(1, "conv002", hash);
+  EXPECT_EQ(set.size(), 2u);
+  EXPECT_TRUE(set.contains(1, "conv001", hash));
+  EXPECT_TRUE(set.contains(1, "conv002", hash));
+}
+
 TEST(DedupeSet, AddingTwiceCountsOnce) {
   DedupeSet set(1000);
   set.add(1, "x");

@@ -53,6 +53,7 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
     EXPECT_NE(mkdtemp(folder_.data()), nullptr);
     journal_ = folder_ + "/journal";
     lanes_[0].replays = this;
+    lanes_[1].replays = &second_lanes_;
     open();
   }
   ~DrainFixture() override {
@@ -75,7 +76,7 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
     environment.folder = journal_;
     environment.backlog = backlog_.get();
     environment.clock = &clock_;
-    environment.cores = {&core_};
+    environment.cores = {&core_, &second_core_};
     environment.lanes = &lanes_;
     drain_ = std::make_unique<Drain>(std::move(environment));
   }
@@ -90,7 +91,7 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
       joined = true;
     });
     while (!joined) {
-      core_.drain();
+      drain_cores();
       for (auto& [partner_id, mode] : modes_) {
         if (mode == Mode::hold) mode = Mode::fail;
       }
@@ -166,12 +167,20 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
     return conversion;
   }
 
-  void receive(Message& message) override {
-    waiting_.push_back(static_cast<ReplayBatch*>(&message));
+  // A batch arrives at the lanes of a core.
+  void receive(Message& message) override { arrived(message, 0); }
+  void arrived(Message& message, uint32_t core) {
+    auto* batch = static_cast<ReplayBatch*>(&message);
+    EXPECT_EQ(home_core(batch->partner_id, batch->slice, 2), core);
+    waiting_.push_back(batch);
+  }
+  void drain_cores() {
+    core_.drain();
+    second_core_.drain();
   }
   // Answers what the modes allow, each lane's batches in order.
   void serve() {
-    core_.drain();
+    drain_cores();
     std::deque<ReplayBatch*> held;
     for (ReplayBatch* batch : std::exchange(waiting_, {})) {
       const Mode mode = modes_[batch->partner_id];
@@ -260,6 +269,14 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
     }
   }
 
+  class SecondLanes final : public MessageReceiver {
+   public:
+    explicit SecondLanes(DrainFixture* fixture) : fixture_(fixture) {}
+    void receive(Message& message) override { fixture_->arrived(message, 1); }
+
+   private:
+    DrainFixture* const fixture_;
+  };
   class Door final : public MessageReceiver {
    public:
     void receive(Message&) override { open = true; }
@@ -270,7 +287,9 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
   std::string journal_;
   HookedClock clock_;
   io::Mailbox core_{nullptr};
-  std::vector<LaneReceivers> lanes_{1};
+  io::Mailbox second_core_{nullptr};
+  SecondLanes second_lanes_{this};
+  std::vector<LaneReceivers> lanes_{2};
   io::Mailbox appends_{nullptr};
   std::unique_ptr<journal::Writer> writer_;
   std::unique_ptr<Backlog> backlog_;

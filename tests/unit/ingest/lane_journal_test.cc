@@ -293,6 +293,47 @@ TEST_F(LaneJournalTest, APostbackIsNotBoundToADiskThatHangs) {
   EXPECT_FALSE(backlog().is_away());
 }
 
+TEST_F(LaneJournalTest, WhatTheStoreConfirmedIsNotRememberedWhenItsRecordFailed) {
+  store_->accepting = false;
+  set_state(StoreState::down);
+  add("makes the journal's segments");
+  wait_until([this] { return lane_->idle(); });
+  open_writer({.fail_at = disk_->change_count() + 6, .fail_persistent = true});
+  // However far the writer's thread got, sooner or later a frame fails.
+  for (int i = 0; i < 1000; ++i) {
+    const uint64_t additions = backlog().additions();
+    Postback& postback = add_early("id" + std::to_string(i));
+    turn();
+    pass(kBudgetNs);
+    finish_batch(BatchResult::committed);  // Before the journal's answer is looked at.
+    ASSERT_EQ(postback.outcome, Outcome::success);
+    ASSERT_TRUE(backlog().is_settled(postback.conversion.id));
+    pass(1);
+    wait_until([this] { return !backlog().is_away(); });
+    if (backlog().additions() > additions) continue;  // Durable: the drain will pass over it.
+    EXPECT_FALSE(backlog().is_settled(postback.conversion.id)) << "no record of it will be met";
+    return;
+  }
+  FAIL() << "no frame failed";
+}
+
+TEST_F(LaneJournalTest, RepeatsWithinAReplayedBatchAreCountedOnceHoweverOftenItIsReplayed) {
+  replay({"b", "a", "b", "b"});
+  finish_batch(BatchResult::unavailable);
+  mailbox_.drain();
+  ASSERT_EQ(replays_.returned.size(), 1u);
+  EXPECT_FALSE(replays_.returned[0]->done);
+  replay({"b", "a", "b", "b"});
+  finish_batch(BatchResult::committed);
+  mailbox_.drain();
+  ASSERT_EQ(replays_.returned.size(), 2u);
+  EXPECT_TRUE(replays_.returned[1]->done);
+  pass(kCountsDelayNs + 1);
+  ASSERT_EQ(store_->submitted.size(), 1u) << "the counts are filed";
+  EXPECT_EQ(store_->submitted[0]->duplicate_count, 2);
+  finish_batch(BatchResult::committed);
+}
+
 TEST_F(LaneJournalTest, ReplayedRowsAreStoredAndTheirFatesCounted) {
   ReplayBatch& batch = replay({"b", "a", "b"});
   ASSERT_EQ(store_->submitted.size(), 1u);

@@ -201,6 +201,21 @@ TEST_F(CheckpointTest, NothingIsRemovedBeforeTheCheckpointIsDurable) {
   }
 }
 
+// Segments are deleted on its word: it must be on the disk before it takes the old one's name.
+TEST_F(CheckpointTest, OneThatWasCommittedSurvivesAPowerCutWhole) {
+  writer_.reset();
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    Checkpoint checkpoint = full_checkpoint();
+    checkpoint.partners[5] = {100 + seed, 1};
+    ASSERT_TRUE(commit_checkpoint(&disk_, kFolder, &checkpoint, {}).ok());
+    disk_.reboot(seed);
+    base::Result<LoadedCheckpoint> loaded = load_checkpoint(&disk_, kFolder);
+    ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+    ASSERT_EQ(loaded.value().state, CheckpointState::read) << "seed " << seed;
+    EXPECT_EQ(loaded.value().checkpoint, checkpoint) << "seed " << seed;
+  }
+}
+
 TEST_F(CheckpointTest, OneOfALaterVersionIsRefused) {
   writer_.reset();
   std::string bytes = encode_checkpoint(full_checkpoint());

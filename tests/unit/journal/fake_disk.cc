@@ -47,6 +47,12 @@ class FakeFile final : public File {
     FakeDisk::Fault fault = FakeDisk::Fault::error;
     int error = disk_->begin(&fault);
     if (node_->final_name && std::exchange(disk_->frame_sync_fails_, false)) error = -EIO;
+    if (node_->final_name && std::exchange(disk_->frame_sync_dies_, false)) {
+      disk_->fail_at_ = disk_->operations_;
+      disk_->fault_ = fault = FakeDisk::Fault::power_cut;
+      disk_->persistent_ = true;
+      error = -EIO;
+    }
     if (node_->sync_failed) ++disk_->syncs_after_failure_;
     if (error != 0) {
       if (fault != FakeDisk::Fault::power_cut) {
@@ -120,6 +126,10 @@ void FakeDisk::fail_next_frame_write(Fault fault) {
 void FakeDisk::fail_next_frame_sync() {
   const std::lock_guard lock(mutex_);
   frame_sync_fails_ = true;
+}
+void FakeDisk::die_at_next_frame_sync() {
+  const std::lock_guard lock(mutex_);
+  frame_sync_dies_ = true;
 }
 void FakeDisk::fail_new_files(bool fail) {
   const std::lock_guard lock(mutex_);

@@ -34,6 +34,9 @@ class FakeDisk final : public Disk {
   // fails (once), or no new file can be made (until told otherwise).
   void fail_next_frame_write(Fault fault);
   void fail_next_frame_sync();
+  // The process dies at the next sync of a frame: it fails, and everything behind it, and what was
+  // written stays in the kernel's memory. fail_never() begins the next process.
+  void die_at_next_frame_sync();
   void fail_new_files(bool fail);
   uint64_t operation_count() const;
   // What is left after a power cut: of writes and names that were not synced a random part, in
@@ -91,6 +94,7 @@ class FakeDisk final : public Disk {
   bool frame_write_fails_ = false;
   Fault frame_write_fault_ = Fault::error;
   bool frame_sync_fails_ = false;
+  bool frame_sync_dies_ = false;
   bool new_files_fail_ = false;
   uint64_t syncs_after_failure_ = 0;
   uint64_t writes_after_failure_ = 0;

@@ -306,6 +306,64 @@ TEST_F(RecoveryTest, TheLastFrameOfACleanlyClosedJournalIsNotTakenForATornTail) 
   EXPECT_EQ(disk_.content(path()).size(), whole_.size()) << "damage is never cut away";
 }
 
+// Nothing of the segment itself tells a torn write from damage; the next segment does, whose first
+// frame says up to where everything was durable.
+TEST_F(RecoveryTest, ADamagedLastFrameOfASegmentIsNotTornWhenTheNextSegmentCallsItDurable) {
+  write(End::killed);
+  append_in_new_process(50);
+  const std::string before = disk_.content(path());
+  for (const uint64_t offset : {frame(4) + 8, frame(4) + kFrameHeaderBytes + 20}) {
+    set_bytes(before);
+    flip(offset);
+    const std::string damaged = disk_.content(path());
+    const Recovered recovered = recover_now();
+    EXPECT_TRUE(recovered.torn.empty()) << offset;
+    EXPECT_TRUE(recovered.damaged()) << offset;
+    ASSERT_EQ(recovered.gaps.size(), 1u) << offset;
+    EXPECT_EQ(recovered.gaps[0].first_lsn, 4u);
+    EXPECT_EQ(recovered.gaps[0].last_lsn, 4u);
+    EXPECT_EQ(recovered.gaps[0].records, 1u);
+    EXPECT_EQ(disk_.content(path()), damaged) << "damage is never cut away";
+  }
+}
+
+TEST_F(RecoveryTest, ExactlyOneMissingFrameIsTold) {
+  write(End::killed);
+  append_in_new_process(50);
+  set_bytes(whole_.substr(0, frame(4)));
+  const Recovered recovered = recover_now();
+  EXPECT_TRUE(recovered.damaged());
+  ASSERT_EQ(recovered.gaps.size(), 1u);
+  EXPECT_EQ(recovered.gaps[0].first_lsn, 4u);
+  EXPECT_EQ(recovered.gaps[0].last_lsn, 4u);
+  EXPECT_EQ(recovered.gaps[0].records, 1u);
+  EXPECT_THAT(read_everything(&disk_).ids, ElementsAre(1, 2, 30, 31, 32, 33, 34, 50));
+}
+
+// A frame that a killed process had written, but not synced, is read back from the kernel's memory:
+// what the start finds counts as accepted, so a power cut must not take it away any more.
+TEST_F(RecoveryTest, WhatIsFoundSurvivesAPowerCutAlthoughItsWriterDiedBeforeTheSync) {
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    FakeDisk disk;
+    base::Result<std::unique_ptr<Writer>> opened = Writer::open(writer_options(&disk, &clock_));
+    ASSERT_TRUE(opened.ok()) << opened.status().message();
+    std::unique_ptr<Writer> writer = opened.take();
+    Client client(writer.get());
+    ASSERT_EQ(client.append(1), AppendResult::durable);
+    disk.die_at_next_frame_sync();
+    ASSERT_EQ(client.append(2, 5), AppendResult::failed);
+    writer.reset();
+    disk.fail_never();
+    base::Result<Recovered> recovered = recover(&disk, kFolder);
+    ASSERT_TRUE(recovered.ok()) << recovered.status().message();
+    ASSERT_EQ(recovered.value().records, 6u);
+    disk.reboot(seed);
+    const Everything all = read_everything(&disk);
+    EXPECT_THAT(all.ids, ElementsAre(1, 2, 3, 4, 5, 6)) << "seed " << seed;
+    EXPECT_TRUE(all.gaps.empty()) << "seed " << seed;
+  }
+}
+
 TEST_F(RecoveryTest, RandomBytesNeitherCrashNorHang) {
   write(End::closed);
   const uint64_t seed = std::random_device()();
