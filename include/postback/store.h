@@ -29,6 +29,7 @@ enum class BatchResult : uint8_t {
   committed,    // Durable: every row is stored or was there before (duplicate).
   unavailable,  // Database away, slow or full; the outcome may be unknown. Repeating is safe.
   rejected,     // A value in it was refused (SQLSTATE 22*, 23*); nothing is stored. Bisect.
+                // Or another row has the id of one of its rows: see id_taken.
   schema,       // The schema does not fit (42*); nothing is stored. A person is needed.
 };
 
@@ -46,6 +47,9 @@ struct Batch : Message {
   // first. Only a hint; the unique index decides.
   bool expected_new = false;
   BatchResult result = BatchResult::pending;
+  // With `rejected`: what refused is the table's primary key. Another row, not this one stored by
+  // an earlier attempt, has the id of one of these; that one is fine under another id.
+  bool id_taken = false;
   std::string error;  // result other than committed: what the database said, for log and health.
 
   bool empty() const { return conversions.empty() && quarantined.empty() && duplicate_count == 0; }
@@ -81,7 +85,8 @@ struct StoreRead : Message {
   Kind kind = Kind::stats;
   int32_t partner_id = 0;
   int64_t since_us = 0;           // stats: the rows from the minute that holds this time on.
-  int32_t limit = 10;             // conversions: at most 1000 rows, newest (highest id) first,
+  int32_t limit = 10;             // conversions: at most 1000 rows, newest (highest id) first (and
+                                  // what shares the id of the last),
   int64_t before_id = INT64_MAX;  // with ids below this one.
   // Result:
   bool ok = false;

@@ -13,6 +13,11 @@ constexpr std::string_view pg_statement_remedy(std::string_view sqlstate) {
          "grant it CREATE on schema public and all rights on the tables";
 }
 
+// libpq's words when no host of a URL accepts writes and target_session_attrs asks for one.
+constexpr bool is_only_standby(std::string_view message) {
+  return message.find("session is read-only") != std::string_view::npos;
+}
+
 // About a connection that was refused; libpq gives no SQLSTATE then, only the server's message,
 // which is English unless lc_messages says otherwise.
 constexpr std::string_view pg_connect_remedy(std::string_view message) {
@@ -21,6 +26,10 @@ constexpr std::string_view pg_connect_remedy(std::string_view message) {
   if (is_full) {
     return "raise max_connections (or the limit of the role or database), close sessions, or put a "
            "pooler in front";
+  }
+  if (is_only_standby(message)) {
+    return "the server is a standby or read-only: name the primary in the URL as well, or promote "
+           "the standby";
   }
   return "check that the server runs and that host, port, user, password and database of the URL "
          "are right";

@@ -248,6 +248,7 @@ void Lane::submit(std::unique_ptr<Flight> flight) {
   if (flight->row_count() == 0) flight->begun_ns = flight->submitted_ns;
   flight->result = BatchResult::pending;
   flight->error.clear();
+  flight->id_taken = false;
   ++counters_.batches;
   counters_.batch_rows.add(flight->row_count());
   Batch& batch = *flight;

@@ -192,6 +192,7 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
 
   // lane_refusals.cc: rows that the database refuses.
   void refused(std::unique_ptr<Flight> flight);
+  bool take_next_id(Flight* flight);
   void quarantine_refused_row(std::unique_ptr<Flight> flight);
 
   // lane_journal.cc: the way into the journal.

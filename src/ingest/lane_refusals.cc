@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "ingest/lane.h"
+#include "ingest/limits.h"
 
 namespace postback::ingest {
 namespace {
@@ -33,6 +34,11 @@ void Lane::refused(std::unique_ptr<Flight> flight) {
   duplicates_unfiled_ += std::exchange(flight->duplicate_count, 0);
   strip_spilled(flight.get());
   if (flight->row_count() == 0) return flights_.give_back(std::move(flight));
+  if (flight->row_count() == 1 && take_next_id(flight.get())) {
+    auto& waiting = flight->replay == nullptr ? waiting_ : replays_waiting_;
+    waiting.push_front(std::move(flight));
+    return;
+  }
   if (flight->row_count() == 1) {
     quarantine_refused_row(std::move(flight));
     return;
@@ -55,6 +61,25 @@ void Lane::refused(std::unique_ptr<Flight> flight) {
   auto& waiting = flight->replay == nullptr ? waiting_ : replays_waiting_;
   waiting.push_front(std::move(second));
   waiting.push_front(std::move(flight));
+}
+
+// Another row has the id of this one, made in the same microsecond elsewhere. Nothing is wrong with
+// the row, so it is stored under another id. Only a record in the journal knows a row by its id,
+// and rows that have one were taken out of the batch. False: an id is not what was refused, or
+// enough were tried.
+bool Lane::take_next_id(Flight* flight) {
+  if (!flight->id_taken) return false;
+  Postback& postback = flight->postbacks.empty() ? *flight->quarantined_postbacks.front()
+                                                 : *flight->postbacks.front();
+  if (postback.id_changes == kIdChangesMax) return false;
+  ++postback.id_changes;
+  postback.with_store = false;
+  const int64_t taken =
+      std::exchange(postback.conversion.id, RowIds::next_to(postback.conversion.id));
+  LOG_WARNING("lane", name() + " another row has the id " + std::to_string(taken) +
+                          ", made in the same microsecond elsewhere; this one gets " +
+                          std::to_string(postback.conversion.id));
+  return true;
 }
 
 void Lane::quarantine_refused_row(std::unique_ptr<Flight> flight) {

@@ -31,6 +31,7 @@ bool Lane::add_replayed_rows(Flight* flight, ReplayBatch* batch) {
     Postback& row = *batch->rows[i];
     row.with_store = false;
     row.journaled = false;
+    row.id_changes = 0;
     if (backlog_->is_settled(row.conversion.id)) {
       batch->settled.push_back(row.conversion.id);
     } else if (row.conversion.reason == Reason::none) {

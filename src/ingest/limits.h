@@ -41,6 +41,10 @@ constexpr size_t kSettledRowsMax = 64 * 1024;
 constexpr uint64_t kBudgetPartNumerator = 3;
 constexpr uint64_t kBudgetPartDenominator = 4;
 
+// How many ids are tried for a row whose id another row has. Two in a row are taken once in many
+// years; a bound all the same, since each costs a batch.
+constexpr uint8_t kIdChangesMax = 32;
+
 // A replayed batch. Beside live postbacks one at a time is with the store, and after each one the
 // lane pauses for as long as it took: live batches get at least half of the database's time.
 // Without them the next one is sent while the database works on the one before.

@@ -71,6 +71,7 @@ struct Postback : Message {
   ReplayBatch* replay = nullptr;  // Not a call: a record of the journal on its way back.
   void* spill_part = nullptr;     // On its way into the journal: the part, and the place in it.
   uint32_t spill_index = 0;
+  uint8_t id_changes = 0;   // How often its row got another id.
   bool with_store = false;  // In a batch that the store works on.
   bool journaled = false;   // Its record is durable.
   bool answered = false;    // By `early`.
@@ -99,6 +100,7 @@ class PostbackPool {
     postback->outcome = Outcome::pending;
     postback->waiters = nullptr;
     postback->journaled = false;
+    postback->id_changes = 0;
     postback->answered = false;
     postback->partner = nullptr;
     postback->table_use = nullptr;

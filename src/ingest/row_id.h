@@ -19,6 +19,11 @@ class RowIds {
     return (tick << kWriterBits) | writer_bits_;
   }
 
+  // The id to take when another row has `id`: of the same time, and with the bits of another
+  // writer. It follows from `id` alone, so a row that is stored once more, from the journal after a
+  // crash, finds itself.
+  static constexpr int64_t next_to(int64_t id) { return id + 1; }
+
   // The lowest id that a postback received at that time can have. Those received before have lower
   // ones, unless the clock was set back then.
   static constexpr int64_t first_of(int64_t wall_us) {

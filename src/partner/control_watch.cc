@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/pg_remedy.h"
 #include "partner/control_schema.h"
 
 namespace postback::partner {
@@ -14,16 +15,20 @@ ControlWatch::ControlWatch(DatabaseHome home) : home_(std::move(home)) {}
 Status ControlWatch::open() {
   if (!created_) {
     Result<std::unique_ptr<SqlClient>> writer = SqlClient::open(home_.control_url, SqlMode::create);
-    if (!writer.ok()) return writer.status();
-    const Status status = create_control_schema(writer.value().get());
-    if (!status.ok()) return status;
-    created_ = true;
+    if (writer.ok()) {
+      const Status status = create_control_schema(writer.value().get());
+      if (!status.ok()) return status;
+      created_ = true;
+    } else if (!base::is_only_standby(writer.status().message())) {
+      return writer.status();
+    }
   }
   // From here on the server only reads.
   Result<std::unique_ptr<SqlClient>> reader = SqlClient::open(home_.control_url, SqlMode::read);
   if (!reader.ok()) return reader.status();
   client_ = reader.take();
-  token_.clear();
+  // PostgreSQL's tells the rows; SQLite's counts what this connection sees.
+  if (client_->kind() == base::DatabaseKind::sqlite) token_.clear();
   return Status();
 }
 
@@ -56,13 +61,17 @@ Result<std::optional<Partners>> ControlWatch::look(bool force) {
     client_.reset();
     return token.status();
   }
-  if (!force && token.value() == token_) return std::optional<Partners>();
+  if (!force && token.value() == token_) {
+    if (client_->is_behind()) client_.reset();
+    return std::optional<Partners>();
+  }
   Result<Partners> rows = load_partners(client_.get(), home_);
   if (!rows.ok()) {
     client_.reset();
     return rows.status();
   }
   token_ = token.take();
+  if (client_->is_behind()) client_.reset();
   return std::optional<Partners>(rows.take());
 }
 

@@ -6,12 +6,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string_view>
 #include <utility>
 
 #include "base/pg_commit.h"
 #include "base/pg_remedy.h"
 #include "base/printable.h"
 #include "base/time.h"
+#include "partner/postgres_hosts.h"
 #include "partner/sql_client.h"
 
 namespace postback::partner {
@@ -70,32 +72,18 @@ class PostgresClient final : public SqlClient {
   explicit PostgresClient(const SqlLimits& limits) : limits_(limits) {}
   ~PostgresClient() override { PQfinish(connection_); }
 
-  // `database`: in place of the URL's; nullptr: the URL's.
-  Status connect(const std::string& url, const char* database) {
-    // Later keywords beat those within the URL, a null value leaves them as they are.
-    const char* const keywords[] = {"fallback_application_name", "dbname", "dbname",
-                                    "client_encoding", nullptr};
-    const char* const values[] = {"postback", url.c_str(), database, "UTF8", nullptr};
-    connection_ = PQconnectStartParams(keywords, values, 1);
-    if (connection_ == nullptr) return Status::error("out of memory; give the process more");
+  // `database`: in place of the URL's; nullptr: the URL's. Who writes gets the first server that
+  // accepts writes; a standby can store nothing. Who only reads gets it too, where there is one:
+  // a standby may lag, and then does not know of a partner that was just added. Any other server
+  // is better than none.
+  Status connect(const std::string& url, SqlMode mode, const char* database) {
     const uint64_t deadline_ns = deadline_in(limits_.connect_ms);
-    PostgresPollingStatusType next = PGRES_POLLING_WRITING;
-    while (PQstatus(connection_) != CONNECTION_BAD && next != PGRES_POLLING_OK) {
-      if (next == PGRES_POLLING_FAILED) break;
-      const short events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-      if (!wait_for(connection_, events, deadline_ns)) {
-        return connect_error("no answer within " + std::to_string(limits_.connect_ms) + " ms");
-      }
-      next = PQconnectPoll(connection_);
-    }
-    if (PQstatus(connection_) != CONNECTION_OK) {
-      return connect_error(one_line(PQerrorMessage(connection_)));
-    }
-    PQsetnonblocking(connection_, 1);
-    // Its notices ("relation already exists, skipping") are no business of the terminal.
-    PQsetNoticeProcessor(
-        connection_, [](void*, const char*) {}, nullptr);
-    return Status();
+    const PostgresHosts named = postgres_hosts(url);
+    Status status = connect_to_one(url, database, named.hosts, "read-write", deadline_ns);
+    if (status.ok() || mode != SqlMode::read || named.has_wish) return status;
+    if (base::system_clock().monotonic_ns() >= deadline_ns) return status;
+    const Status any = connect_to_one(url, database, named.hosts, "any", deadline_ns);
+    return any.ok() ? any : status;
   }
 
   std::string database() const {
@@ -140,9 +128,85 @@ class PostgresClient final : public SqlClient {
       (void)run("ROLLBACK");
     }
   }
+  bool is_behind() const override {
+    const char* standby = PQparameterStatus(connection_, "in_hot_standby");  // From 14 on.
+    return standby != nullptr && std::string_view(standby) == "on";
+  }
   bool broken() const override { return broken_ || PQstatus(connection_) != CONNECTION_OK; }
 
  private:
+  Status connect_to_one(const std::string& url, const char* database,
+                        const std::vector<PostgresHost>& hosts, const char* kind,
+                        uint64_t deadline_ns) {
+    if (hosts.empty()) {
+      const Status status = connect_to(url, database, nullptr, kind, deadline_ns);
+      return status.ok() ? status : connect_error(status.message());
+    }
+    std::string errors;
+    for (size_t i = 0; i < hosts.size(); ++i) {
+      // A silent host leaves time for those behind it.
+      const uint64_t now_ns = base::system_clock().monotonic_ns();
+      const uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+      const Status status =
+          connect_to(url, database, &hosts[i], kind, now_ns + left_ns / (hosts.size() - i));
+      if (status.ok()) return status;
+      errors += (errors.empty() ? "" : "; ") + status.message();
+    }
+    return connect_error(errors);
+  }
+
+  // The message of an error is what libpq says.
+  Status connect_to(const std::string& url, const char* database, const PostgresHost* host,
+                    const char* kind, uint64_t deadline_ns) {
+    const auto given = [](const std::string& text) {
+      return text.empty() ? nullptr : text.c_str();
+    };
+    // Later keywords beat those within the URL, the URL beats earlier ones, and a null value leaves
+    // them as they are.
+    const char* const keywords[] = {"fallback_application_name",
+                                    "target_session_attrs",
+                                    "dbname",
+                                    "dbname",
+                                    "host",
+                                    "hostaddr",
+                                    "port",
+                                    "client_encoding",
+                                    nullptr};
+    const char* const values[] = {"postback",
+                                  kind,
+                                  url.c_str(),
+                                  database,
+                                  host == nullptr ? nullptr : given(host->host),
+                                  host == nullptr ? nullptr : given(host->address),
+                                  host == nullptr ? nullptr : given(host->port),
+                                  "UTF8",
+                                  nullptr};
+    PQfinish(connection_);
+    connection_ = PQconnectStartParams(keywords, values, 1);
+    if (connection_ == nullptr) return Status::error("out of memory; give the process more");
+    const uint64_t now_ns = base::system_clock().monotonic_ns();
+    const uint64_t wait_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+    PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+    while (PQstatus(connection_) != CONNECTION_BAD && next != PGRES_POLLING_OK) {
+      if (next == PGRES_POLLING_FAILED) break;
+      const short events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+      if (!wait_for(connection_, events, deadline_ns)) {
+        const std::string name = host == nullptr ? "" : "host " + host->host + ": ";
+        return Status::error(base::printable(name) + "no answer within " +
+                             std::to_string((wait_ns + kNsPerMs / 2) / kNsPerMs) + " ms");
+      }
+      next = PQconnectPoll(connection_);
+    }
+    if (PQstatus(connection_) != CONNECTION_OK) {
+      return Status::error(one_line(PQerrorMessage(connection_)));
+    }
+    PQsetnonblocking(connection_, 1);
+    // Its notices ("relation already exists, skipping") are no business of the terminal.
+    PQsetNoticeProcessor(
+        connection_, [](void*, const char*) {}, nullptr);
+    return Status();
+  }
+
   // Sends what is queued and waits until PQgetResult would not block. False: see *failure.
   bool wait_for_result(uint64_t deadline_ns, std::string* failure) {
     bool flushed = false;
@@ -231,7 +295,7 @@ Status connect_to_maintenance(const std::string& url, const SqlLimits& limits,
   Status status;
   for (const char* database : {"postgres", "template1"}) {
     *client = std::make_unique<PostgresClient>(limits);
-    status = (*client)->connect(url, database);
+    status = (*client)->connect(url, SqlMode::write, database);
     if (status.ok()) return status;
   }
   return status;
@@ -260,7 +324,7 @@ Status create_database(PostgresClient* maintenance, const std::string& database)
 // The name of the URL's database. libpq fills in the default: the user's name.
 std::string database_of(const std::string& url, const SqlLimits& limits, Status* status) {
   PostgresClient client(limits);
-  *status = client.connect(url, nullptr);
+  *status = client.connect(url, SqlMode::read, nullptr);
   return client.database();
 }
 
@@ -269,7 +333,7 @@ std::string database_of(const std::string& url, const SqlLimits& limits, Status*
 Result<std::unique_ptr<SqlClient>> open_postgres_client(const std::string& url, SqlMode mode,
                                                         const SqlLimits& limits) {
   auto client = std::make_unique<PostgresClient>(limits);
-  Status status = client->connect(url, nullptr);
+  Status status = client->connect(url, mode, nullptr);
   if (!status.ok() && mode == SqlMode::create) {
     // CREATE DATABASE copies a template: it takes longer than a statement.
     SqlLimits slow = limits;
@@ -281,7 +345,7 @@ Result<std::unique_ptr<SqlClient>> open_postgres_client(const std::string& url, 
     status = create_database(maintenance.get(), database);
     if (!status.ok()) return status;
     client = std::make_unique<PostgresClient>(limits);
-    status = client->connect(url, nullptr);
+    status = client->connect(url, mode, nullptr);
   }
   if (!status.ok()) return status;
   return std::unique_ptr<SqlClient>(std::move(client));

@@ -32,6 +32,7 @@ struct SqlResult {
 enum class SqlMode : uint8_t {
   // Nothing will be written; a database that is missing is an error. SQLite is held to it. A
   // PostgreSQL session is not: behind PgBouncer the setting would stick to somebody else's.
+  // PostgreSQL: the primary, or a standby when there is no primary (is_behind()).
   read,
   write,   // A database that is missing is an error.
   create,  // As write; a missing database is created (for SQLite its folder too).
@@ -70,6 +71,9 @@ class SqlClient {
   // A guest's, outside a transaction: writes the log's pages back to the file while nobody else can
   // commit. For when no server does it; it takes as long as the disk needs for the pages.
   virtual base::Status checkpoint() { return {}; }
+  // Whether it reads from a standby, since no primary was there when it connected: what it tells
+  // may be old, and another look should try for the primary.
+  virtual bool is_behind() const { return false; }
   // The connection is lost or the database file is not the one it was (replaced or removed).
   virtual bool broken() const = 0;
 };

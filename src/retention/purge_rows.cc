@@ -62,7 +62,10 @@ Result<std::vector<FoundRow>> PurgeRows::find(Table table, int64_t after_id, int
       (conversions ? "purged_at IS NOT NULL, is_duplicate FROM partner_conversions"
                    : "false, false FROM postback_quarantine") +
       " WHERE id > " + std::to_string(after_id) + " AND id < " + std::to_string(end_id) +
-      " ORDER BY id LIMIT " + std::to_string(row_count_max);
+      " ORDER BY id " +
+      // Rows of two servers may share an id: none is left behind for being one too many.
+      (is_sqlite_ ? "LIMIT " + std::to_string(row_count_max)
+                  : "FETCH FIRST " + std::to_string(row_count_max) + " ROWS WITH TIES");
   partner::SqlTransaction transaction(client_);
   if (!is_sqlite_) {  // A SQLite transaction would keep the server from writing.
     const Status status = begin_purge(&transaction, client_);

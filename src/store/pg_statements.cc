@@ -35,6 +35,20 @@ namespace {
   " unnest($14::text[]) AS request_headers, unnest($15::text[]) AS request_ip,"                    \
   " unnest($16::timestamptz[]) AS received_at) AS u"
 
+#define INSERT_QUARANTINE(condition)                                                               \
+  "WITH inserted AS (INSERT INTO postback_quarantine (id, partner_id, received_at, reason, field," \
+  " message, conversion_id, method, target, raw_data, request_headers, body, request_ip,"          \
+  " created_at) SELECT u.id, $1::int4, u.received_at, u.reason, u.field, u.message,"               \
+  " u.conversion_id, u.method, u.target, u.raw_data::json, u.request_headers::json, u.body,"       \
+  " u.request_ip, u.received_at FROM unnest($3::int8[], $4::timestamptz[], $5::text[],"            \
+  " $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],"        \
+  " $13::bytea[], $14::text[]) AS u(id, received_at, reason, field, message, conversion_id,"       \
+  " method, target, raw_data, request_headers, body, request_ip)" condition                        \
+  " RETURNING received_at)"                                                                        \
+  " INSERT INTO postback_stats AS s (partner_id, minute, writer, quarantined_count)"               \
+  " SELECT $1::int4, date_trunc('minute', received_at), $2::int8, count(*) FROM inserted"          \
+  " GROUP BY 2" ADD_TO_STATS
+
 constexpr PgStatement kWriter[] = {
     // All ids are believed new: no conflict clause, half again as fast. A unique violation fails
     // the batch, which is then repeated with the next statement.
@@ -67,20 +81,26 @@ constexpr PgStatement kWriter[] = {
      " SELECT $1::int4, $4::timestamptz, $2::int8, cardinality($3::int8[]) - count(*) FROM own"
      " HAVING cardinality($3::int8[]) > count(*)" ADD_TO_STATS ") SELECT position FROM own"},
 
-    // A repeated batch finds its rows by id and counts them once.
-    {kInsertQuarantine,
-     "WITH inserted AS (INSERT INTO postback_quarantine (id, partner_id, received_at, reason,"
-     " field, message, conversion_id, method, target, raw_data, request_headers, body, request_ip,"
-     " created_at) SELECT u.id, $1::int4, u.received_at, u.reason, u.field, u.message,"
-     " u.conversion_id, u.method, u.target, u.raw_data::json, u.request_headers::json, u.body,"
-     " u.request_ip, u.received_at FROM unnest($3::int8[], $4::timestamptz[], $5::text[],"
-     " $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],"
-     " $13::bytea[], $14::text[]) AS u(id, received_at, reason, field, message, conversion_id,"
-     " method, target, raw_data, request_headers, body, request_ip)"
-     " ON CONFLICT (id) DO NOTHING RETURNING received_at)"
-     " INSERT INTO postback_stats AS s (partner_id, minute, writer, quarantined_count)"
-     " SELECT $1::int4, date_trunc('minute', received_at), $2::int8, count(*) FROM inserted"
-     " GROUP BY 2" ADD_TO_STATS},
+    // All are believed new. A unique violation fails the batch, which is then repeated with the
+    // next
+    // statement.
+    {kQuarantinePlain, INSERT_QUARANTINE("")},
+
+    // Stores and counts each row unless it is there, from an earlier attempt whose answer was lost.
+    // It is there when all that came with the call is the same: a row that only has the same id,
+    // made in the same microsecond elsewhere, fails the batch by a unique violation. So does this
+    // very row when it is committed while we wait for it; a repeat sees it.
+    {kQuarantineOnce,
+     INSERT_QUARANTINE(" WHERE NOT EXISTS (SELECT FROM postback_quarantine q WHERE q.id = u.id"
+                       " AND q.partner_id = $1::int4 AND q.received_at = u.received_at"
+                       " AND q.reason = u.reason"
+                       " AND q.conversion_id IS NOT DISTINCT FROM u.conversion_id"
+                       " AND q.method IS NOT DISTINCT FROM u.method"
+                       " AND q.target IS NOT DISTINCT FROM u.target"
+                       " AND q.raw_data::text IS NOT DISTINCT FROM u.raw_data"
+                       " AND q.request_headers::text IS NOT DISTINCT FROM u.request_headers"
+                       " AND q.body IS NOT DISTINCT FROM u.body"
+                       " AND q.request_ip IS NOT DISTINCT FROM u.request_ip)")},
 
     // Sums that were computed here, of one minute: a batch spans one, seldom two, and a replayed
     // one as many as its postbacks came in.
@@ -105,6 +125,8 @@ constexpr PgStatement kReader[] = {
     // then rows of the others are stepped over. An index on (partner_id, id) would avoid that and
     // cost every insert a third index, for a page that people look at now and then, in a layout
     // that is not the default (each partner has its own database): read_ms bounds the walk.
+    // Two servers may have made the same id in the same microsecond; such rows stay on one page,
+    // since the next one begins below an id.
     // It ends where everything is purged: without that bound the last page of a partner would
     // step over a year of purged rows.
     {kReadConversions,
@@ -118,11 +140,13 @@ constexpr PgStatement kReader[] = {
                                                    " AND id >= coalesce((SELECT floor_id FROM"
                                                    " postback_purge WHERE partner_id = $1::int4), "
                                                    "0) AND purged_at IS NULL"
-                                                   " ORDER BY id DESC LIMIT $3::int8"},
+                                                   " ORDER BY id DESC FETCH FIRST ($3::int8) ROWS "
+                                                   "WITH TIES"},
 };
 
 #undef ADD_TO_STATS
 #undef INSERT_CONVERSIONS
+#undef INSERT_QUARANTINE
 #undef MICROSECONDS
 
 }  // namespace

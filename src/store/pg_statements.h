@@ -15,13 +15,15 @@ struct PgStatement {
 inline constexpr const char* kInsertPlain = "insert_plain";
 inline constexpr const char* kInsertOnce = "insert_once";
 inline constexpr const char* kFindStored = "find_stored";
-inline constexpr const char* kInsertQuarantine = "insert_quarantine";
+inline constexpr const char* kQuarantinePlain = "quarantine_plain";
+inline constexpr const char* kQuarantineOnce = "quarantine_once";
 inline constexpr const char* kAddStats = "add_stats";
 std::span<const PgStatement> pg_writer_statements();
 
 // $1 partner, $2 timestamptz: the first minute.
 inline constexpr const char* kReadStats = "read_stats";
-// $1 partner, $2 bigint: ids below it, $3 bigint: how many.
+// $1 partner, $2 bigint: ids below it, $3 bigint: how many (more when the last ones
+// share an id).
 inline constexpr const char* kReadConversions = "read_conversions";
 std::span<const PgStatement> pg_reader_statements();
 

@@ -25,6 +25,11 @@ int32_t partner_of(const Batch& batch) {
   return partner_id;
 }
 
+// Of the tables that batches are stored in, as their migrations name it.
+bool is_primary_key(std::string_view constraint) {
+  return constraint == "partner_conversions_pkey" || constraint == "postback_quarantine_pkey";
+}
+
 void set_results(Batch* batch, RowResult result) {
   for (BatchRow& row : batch->conversions) row.result = result;
 }
@@ -93,6 +98,7 @@ void PgWriter::send(Slot slot, bool plain) {
   ++flight.attempts;
   flight.sqlstate.clear();
   flight.error.clear();
+  flight.id_taken = false;
   wire_.push_back(slot);
   const Batch& batch = *flight.batch;
   const int32_t partner_id = partner_of(batch);
@@ -113,7 +119,7 @@ void PgWriter::send(Slot slot, bool plain) {
   }
   if (!batch.quarantined.empty()) {
     encode_quarantine(partner_id, writer_id_, batch.quarantined, &parameters_);
-    pipeline->execute(kInsertQuarantine, parameters_);
+    pipeline->execute(plain ? kQuarantinePlain : kQuarantineOnce, parameters_);
   }
   if (batch.duplicate_count > 0) {
     add_duplicates(base::minute_floor_us(batch.duplicates_at_us), batch.duplicate_count, &minutes_);
@@ -164,6 +170,9 @@ void PgWriter::take_error(const PGresult* result, InFlight* flight) {
   const char* sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   flight->sqlstate = sqlstate == nullptr ? "" : sqlstate;
   flight->error = target_.clean_error(PQresultErrorMessage(result));
+  const char* constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+  flight->id_taken =
+      flight->sqlstate == kUniqueViolation && constraint != nullptr && is_primary_key(constraint);
   if (flight->error.empty()) flight->error = "the database gave no reason";
 }
 
@@ -191,7 +200,9 @@ void PgWriter::failed(Slot slot) {
     send(slot, false);
     return;
   }
-  if (is_worth_repeating(flight.sqlstate) && flight.attempts < kAttemptsMax) {
+  // A taken id may be our own row, committed while we waited for it: once more, to see it.
+  const bool is_worth_it = is_worth_repeating(flight.sqlstate) || flight.id_taken;
+  if (is_worth_it && flight.attempts < (flight.id_taken ? kIdAttemptsMax : kAttemptsMax)) {
     send(slot, false);
     return;
   }
@@ -234,6 +245,7 @@ void PgWriter::deliver() {
     free_.push_back(slot);
     Batch* batch = flights_[slot].batch;
     batch->result = flights_[slot].result;
+    batch->id_taken = batch->result == BatchResult::rejected && flights_[slot].id_taken;
     batch->error = std::move(flights_[slot].error);
     client_->writer_batch_done(*batch);
     delivered = true;

@@ -2,9 +2,9 @@
 // transaction that ends with a Sync. A batch is committed when its PGRES_PIPELINE_SYNC has come
 // and no error before it.
 //
-// Two forms. Plain: INSERT without a conflict clause, and sums computed here; only for ids believed
-// new. Once: INSERT … ON CONFLICT DO NOTHING, sums of what was really inserted. A plain batch that
-// meets a unique violation has stored nothing and is repeated in the other form, and for
+// Two forms. Plain: INSERT without a look at what is there, and sums computed here; only for ids
+// believed new. Once: INSERT of what is not there yet, sums of what was really inserted. A plain
+// batch that meets a unique violation has stored nothing and is repeated in the other form, and for
 // kPlainPauseNs no batch is tried plainly: a failed INSERT leaves dead rows behind.
 //
 // Owner: PgStore. Thread: the core's.
@@ -52,7 +52,8 @@ class PgWriter final : PgSessionClient {
 
  private:
   static constexpr uint64_t kPlainPauseNs = 10'000'000'000;
-  static constexpr int kAttemptsMax = 2;  // After a deadlock or serialization failure.
+  static constexpr int kAttemptsMax = 2;    // After a deadlock or serialization failure.
+  static constexpr int kIdAttemptsMax = 3;  // Plainly, and twice in the other form.
 
   struct InFlight {
     Batch* batch = nullptr;
@@ -63,6 +64,7 @@ class PgWriter final : PgSessionClient {
     BatchResult result = BatchResult::pending;
     std::string sqlstate;  // Of the first error of this attempt.
     std::string error;
+    bool id_taken = false;  // The error is that another row has the id of one of ours.
   };
   using Slot = uint8_t;
 

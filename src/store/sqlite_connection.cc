@@ -12,6 +12,11 @@
 namespace postback::store {
 namespace {
 
+// The database file grows by so much at a time (sqlite.org/c3ref/c_fcntl_begin_atomic_write.html,
+// SQLITE_FCNTL_CHUNK_SIZE), and a checkpoint does not cut it to less than a multiple of it.
+constexpr int kChunkPages = 256;
+constexpr int kPageBytes = 4096;  // SQLite's own choice; of an older file with others, a guess.
+
 SqliteResult result_of(int code) {
   switch (code & 0xff) {  // The low byte is the primary code.
     case SQLITE_OK:
@@ -70,6 +75,7 @@ SqliteResult SqliteConnection::open(const std::string& path, Role role) {
   wal_path_ = path + "-wal";
   role_ = role;
   wal_pages_ = 0;
+  room_pages_ = 0;
   const int create = role == Role::writer ? SQLITE_OPEN_CREATE : 0;
   const int code = sqlite3_open_v2(
       path.c_str(), &handle_,
@@ -110,6 +116,8 @@ SqliteResult SqliteConnection::configure(Role role) {
                     "local file system");
   }
   journal_mode.finalize();
+  int chunk_bytes = kChunkPages * kPageBytes;
+  sqlite3_file_control(handle_, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk_bytes);
   // Also switches SQLite's own checkpoints off: they are the default commit hook.
   sqlite3_wal_hook(handle_, committed, this);
   // A WAL that grew under load is cut back to 32 MiB when it starts anew. The cache holds the
@@ -130,6 +138,7 @@ void SqliteConnection::close() {
     checkpoint();
     error_ = error;
   }
+  page_count_.finalize();
   CHECK(sqlite3_close(handle_) == SQLITE_OK);
   handle_ = nullptr;
 }
@@ -139,8 +148,38 @@ SqliteResult SqliteConnection::run(const char* sql) {
 }
 
 SqliteResult SqliteConnection::checkpoint() {
+  room_pages_ = 0;  // It may cut the file.
   return check(
       sqlite3_wal_checkpoint_v2(handle_, "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr));
+}
+
+SqliteResult SqliteConnection::page_count(int64_t* count) {
+  if (!page_count_.is_prepared()) {
+    const SqliteResult result = page_count_.prepare(this, "PRAGMA page_count");
+    if (result != SqliteResult::ok) return result;
+  }
+  bool row = false;
+  const SqliteResult result = page_count_.step(&row);
+  if (!row) return result;
+  *count = page_count_.integer(0);
+  page_count_.reset();
+  return result;
+}
+
+SqliteResult SqliteConnection::make_room() {
+  int64_t pages = 0;
+  const SqliteResult result = page_count(&pages);
+  if (result != SqliteResult::ok || pages <= room_pages_) return result;
+  const int64_t wanted_pages = (pages / kChunkPages + 1) * kChunkPages;
+  // A multiple of the chunk: the file is made as long as it says.
+  int64_t bytes = wanted_pages * kPageBytes;
+  if (sqlite3_file_control(handle_, "main", SQLITE_FCNTL_SIZE_HINT, &bytes) != SQLITE_OK) {
+    return fail(SqliteResult::unavailable,
+                "SQLite " + path_ +
+                    ": the disk has no room for the database to grow; free space on the disk");
+  }
+  room_pages_ = wanted_pages;
+  return result;
 }
 
 void SqliteConnection::remember_files() {
@@ -156,6 +195,7 @@ bool SqliteConnection::files_moved() const {
 SqliteResult SqliteConnection::check(int code) {
   const SqliteResult result = result_of(code);
   if (result == SqliteResult::ok) return result;
+  code_ = code;
   error_ = "SQLite " + path_ + ": " +
            (handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(code)) + " (code " +
            std::to_string(code) + ")" + remedy(code) + owner_remedy(code, path_);
@@ -164,6 +204,7 @@ SqliteResult SqliteConnection::check(int code) {
 
 SqliteResult SqliteConnection::fail(SqliteResult result, std::string error) {
   error_ = std::move(error);
+  code_ = SQLITE_OK;
   return result;
 }
 

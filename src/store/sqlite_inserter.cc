@@ -27,6 +27,13 @@ constexpr const char* kInsertQuarantined =
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?3)"
     " ON CONFLICT (id) DO NOTHING";
 
+// Whether what has the id is this very row, from an earlier try whose outcome was lost: then all
+// that came with the call is the same.
+constexpr const char* kFindQuarantined =
+    "SELECT 1 FROM postback_quarantine WHERE id = ?1 AND partner_id = ?2 AND received_at = ?3"
+    " AND reason = ?4 AND conversion_id IS ?7 AND method IS ?8 AND target IS ?9 AND raw_data IS ?10"
+    " AND request_headers IS ?11 AND body IS ?12 AND request_ip IS ?13";
+
 constexpr const char* kSelectStats =
     "SELECT conversion_count, duplicate_count, quarantined_count, sale_amount, earning,"
     " first_conversion_at, last_conversion_at"
@@ -75,6 +82,7 @@ SqliteResult SqliteInserter::prepare(SqliteConnection* connection) {
   if (result == SqliteResult::ok) {
     result = insert_quarantined_.prepare(connection, kInsertQuarantined);
   }
+  if (result == SqliteResult::ok) result = find_quarantined_.prepare(connection, kFindQuarantined);
   if (result == SqliteResult::ok) result = select_stats_.prepare(connection, kSelectStats);
   if (result == SqliteResult::ok) result = replace_stats_.prepare(connection, kReplaceStats);
   return result;
@@ -84,18 +92,20 @@ void SqliteInserter::finalize() {
   insert_conversion_.finalize();
   find_earlier_.finalize();
   insert_quarantined_.finalize();
+  find_quarantined_.finalize();
   select_stats_.finalize();
   replace_stats_.finalize();
 }
 
 SqliteResult SqliteInserter::apply(Batch* batch, int64_t writer_id) {
   deltas_.clear();
+  batch->id_taken = false;
   for (BatchRow& row : batch->conversions) {
-    const SqliteResult result = insert_conversion(&row);
+    const SqliteResult result = insert_conversion(&row, batch);
     if (result != SqliteResult::ok) return result;
   }
   for (const Conversion* conversion : batch->quarantined) {
-    const SqliteResult result = insert_quarantined(*conversion);
+    const SqliteResult result = insert_quarantined(*conversion, batch);
     if (result != SqliteResult::ok) return result;
   }
   if (batch->duplicate_count > 0) {
@@ -108,7 +118,7 @@ SqliteResult SqliteInserter::apply(Batch* batch, int64_t writer_id) {
   return SqliteResult::ok;
 }
 
-SqliteResult SqliteInserter::insert_conversion(BatchRow* row) {
+SqliteResult SqliteInserter::insert_conversion(BatchRow* row, Batch* batch) {
   const Conversion& conversion = *row->conversion;
   SqliteStatement& insert = insert_conversion_;
   insert.bind(1, conversion.id);
@@ -128,8 +138,10 @@ SqliteResult SqliteInserter::insert_conversion(BatchRow* row) {
   bind_text(&insert, 15, conversion, Field::request_ip);
   bind_time(&insert, 16, conversion.received_at_us, &received_at_);
   const SqliteResult result = insert.run();
-  if (result != SqliteResult::ok) return result;
-
+  if (result != SqliteResult::ok) {
+    batch->id_taken = connection_->is_primary_key_taken();
+    return result;
+  }
   if (connection_->changed_row_count() == 0) return recognise_earlier(row);
   row->result = RowResult::stored;
   Delta& delta = delta_of(conversion.partner_id, conversion.received_at_us);
@@ -161,30 +173,46 @@ SqliteResult SqliteInserter::recognise_earlier(BatchRow* row) {
   return SqliteResult::ok;
 }
 
-SqliteResult SqliteInserter::insert_quarantined(const Conversion& conversion) {
+void SqliteInserter::bind_quarantined(SqliteStatement* statement, const Conversion& conversion) {
+  statement->bind(1, conversion.id);
+  statement->bind(2, conversion.partner_id);
+  bind_time(statement, 3, conversion.received_at_us, &received_at_);
+  statement->bind(4, reason_name(conversion.reason));
+  bind_text(statement, 7, conversion, Field::conversion_id);
+  bind_text(statement, 8, conversion, Field::method);
+  bind_text(statement, 9, conversion, Field::target);
+  bind_text(statement, 10, conversion, Field::raw_data);
+  bind_text(statement, 11, conversion, Field::request_headers);
+  if (conversion.has(Field::body)) {
+    statement->bind_blob(12, conversion.text(Field::body));
+  } else {
+    statement->bind_null(12);
+  }
+  bind_text(statement, 13, conversion, Field::request_ip);
+}
+
+SqliteResult SqliteInserter::insert_quarantined(const Conversion& conversion, Batch* batch) {
   SqliteStatement& insert = insert_quarantined_;
-  insert.bind(1, conversion.id);
-  insert.bind(2, conversion.partner_id);
-  bind_time(&insert, 3, conversion.received_at_us, &received_at_);
-  insert.bind(4, reason_name(conversion.reason));
+  bind_quarantined(&insert, conversion);
   bind_text(&insert, 5, conversion, Field::fault_field);
   insert.bind(6, conversion.text(Field::fault_message));  // NOT NULL: empty when absent.
-  bind_text(&insert, 7, conversion, Field::conversion_id);
-  bind_text(&insert, 8, conversion, Field::method);
-  bind_text(&insert, 9, conversion, Field::target);
-  bind_text(&insert, 10, conversion, Field::raw_data);
-  bind_text(&insert, 11, conversion, Field::request_headers);
-  if (conversion.has(Field::body)) {
-    insert.bind_blob(12, conversion.text(Field::body));
-  } else {
-    insert.bind_null(12);
-  }
-  bind_text(&insert, 13, conversion, Field::request_ip);
-  const SqliteResult result = insert.run();
-  if (result == SqliteResult::ok && connection_->changed_row_count() == 1) {
+  SqliteResult result = insert.run();
+  if (result != SqliteResult::ok) return result;
+  if (connection_->changed_row_count() == 1) {
     ++delta_of(conversion.partner_id, conversion.received_at_us).quarantined_count;
+    return result;
   }
-  return result;
+  bind_quarantined(&find_quarantined_, conversion);
+  bool found = false;
+  result = find_quarantined_.step(&found);
+  if (result != SqliteResult::ok) return result;
+  if (found) {
+    find_quarantined_.reset();
+    return result;
+  }
+  batch->id_taken = true;
+  return connection_->fail(SqliteResult::rejected,
+                           "another postback in quarantine has the id of this one");
 }
 
 // Read, add, write: SQLite cannot add decimals exactly. One look-up per batch and minute is small

@@ -38,9 +38,10 @@ class SqliteInserter {
     std::optional<int64_t> last_conversion_at_us;
   };
 
-  SqliteResult insert_conversion(BatchRow* row);
+  SqliteResult insert_conversion(BatchRow* row, Batch* batch);
   SqliteResult recognise_earlier(BatchRow* row);
-  SqliteResult insert_quarantined(const Conversion& conversion);
+  SqliteResult insert_quarantined(const Conversion& conversion, Batch* batch);
+  void bind_quarantined(SqliteStatement* statement, const Conversion& conversion);
   SqliteResult merge(const Delta& delta, int64_t writer_id);
   SqliteResult add_stored(Delta* sum, int64_t writer_id);
   SqliteResult write_stats(const Delta& sum, int64_t writer_id);
@@ -50,6 +51,7 @@ class SqliteInserter {
   SqliteStatement insert_conversion_;
   SqliteStatement find_earlier_;
   SqliteStatement insert_quarantined_;
+  SqliteStatement find_quarantined_;
   SqliteStatement select_stats_;
   SqliteStatement replace_stats_;
   std::vector<Delta> deltas_;  // Of the batch being applied.

@@ -86,6 +86,7 @@ SqliteResult SqliteWriter::write_transaction(std::span<SqliteJob* const> group) 
     result = inserter_.apply(job->batch, job->writer_id);
     if (result != SqliteResult::ok) break;
   }
+  if (result == SqliteResult::ok) result = connection_.make_room();
   if (result == SqliteResult::ok) result = connection_.run("COMMIT");
   if (result != SqliteResult::ok) {
     const std::string error = connection_.error();

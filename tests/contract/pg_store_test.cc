@@ -125,6 +125,22 @@ TEST_F(PgStore, PagesFromTheHighestIdDown) {
   EXPECT_EQ(last.conversions.back().id, 1001);
 }
 
+// Two servers may have made the id in the same microsecond.
+TEST_F(PgStore, RowsThatShareAnIdStandOnOnePage) {
+  StoreUser user(url());
+  TestBatch batch;
+  batch.add("old", 1000);
+  batch.add("one", 1001);
+  batch.add("other", 1001);
+  batch.sort();
+  ASSERT_EQ(user.store_batch(&batch), BatchResult::committed) << batch.batch.error;
+  const StoreRead first = user.read(StoreRead::Kind::conversions, 0, 1);
+  ASSERT_EQ(first.conversions.size(), 2u) << first.error;
+  const StoreRead last = user.read(StoreRead::Kind::conversions, 0, 1, 1001);
+  ASSERT_EQ(last.conversions.size(), 1u) << last.error;
+  EXPECT_EQ(last.conversions[0].conversion_id, "old");
+}
+
 TEST_F(PgStore, PlainInsertThatMeetsAnOldIdFallsBackAndTellsRowsApart) {
   StoreUser user(url());
   ASSERT_EQ(user.store_batch(make_batch("old", 2).get()), BatchResult::committed);

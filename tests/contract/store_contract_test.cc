@@ -379,6 +379,59 @@ TEST_P(StoreContract, KeepsQuarantinedPostbacksWithTheirBytes) {
   EXPECT_EQ(database_->value("SELECT count(*) FROM postback_quarantine WHERE body IS NULL"), "1");
 }
 
+// Two servers can make one row id in the same microsecond.
+TEST_P(StoreContract, TellsAnotherPostbackOfTheSameRowIdFromTheSameOneOnceMore) {
+  TestStore& store = open_store();
+  const auto call = [](TestBatch* batch, const char* target) -> Conversion& {
+    Conversion& row = batch->add_quarantined(Reason::amount_invalid);
+    row.set(Field::method, "POST");
+    row.set(Field::target, target);
+    row.set(Field::body, std::string_view("\0\xFF", 2));
+    return row;
+  };
+  TestBatch first;
+  const int64_t id = call(&first, "/partner/x?amount=1.x").id;
+  for (int i = 0; i < 3; ++i) {  // The answers to the first two were lost.
+    first.expected_new = i != 1;
+    ASSERT_EQ(store.commit(first), BatchResult::committed) << first.error;
+  }
+  for (const bool expected_new : {true, false}) {
+    TestBatch other;
+    other.add(expected_new ? "beside it" : "beside it, too");
+    Conversion& row = call(&other, "/partner/x?amount=2.x");
+    row.id = id;
+    other.expected_new = expected_new;
+    ASSERT_EQ(store.commit(other), BatchResult::rejected) << other.error;
+    EXPECT_TRUE(other.id_taken) << other.error;
+    EXPECT_EQ(database_->value("SELECT count(*) FROM partner_conversions"),
+              expected_new ? "0" : "1");
+    row.id = id + (expected_new ? 1 : 2);
+    ASSERT_EQ(store.commit(other), BatchResult::committed) << other.error;
+    EXPECT_FALSE(other.id_taken);
+  }
+  EXPECT_EQ(database_->query("SELECT target FROM postback_quarantine ORDER BY id"),
+            (TestDatabase::Rows{
+                {"/partner/x?amount=1.x"}, {"/partner/x?amount=2.x"}, {"/partner/x?amount=2.x"}}));
+  const StoreRead read = store.stats();
+  EXPECT_EQ(read.stats.quarantined_count, 3);
+  EXPECT_EQ(read.stats.conversion_count, 2);
+}
+
+TEST_P(StoreContract, StoresTheSameConversionOfTwoPartnersAlsoWhenTheyGotOneRowId) {
+  TestStore& store = open_store();
+  TestBatch first;
+  const int64_t id = first.add("a", 1).id;
+  ASSERT_EQ(store.commit(first), BatchResult::committed) << first.error;
+  TestBatch second;
+  Conversion& row = second.add("a", 2);
+  row.id = id;
+  ASSERT_EQ(store.commit(second), BatchResult::rejected) << second.error;
+  EXPECT_TRUE(second.id_taken) << second.error;
+  row.id = id + 1;
+  ASSERT_EQ(store.commit(second), BatchResult::committed) << second.error;
+  EXPECT_EQ(second.count(RowResult::stored), 1);
+}
+
 TEST_P(StoreContract, CloseFinishesEachOutstandingBatchOnceAndThenSaysClosed) {
   TestStore& store = open_store();
   std::deque<TestBatch> batches;

@@ -107,6 +107,24 @@ PostgresServer::PostgresServer(const PostgresOptions& options) : options_(option
   start();
 }
 
+std::unique_ptr<PostgresServer> PostgresServer::standby_of(const PostgresServer& primary) {
+  std::unique_ptr<PostgresServer> standby(new PostgresServer(Empty{}));
+  standby->folder_ = make_folder("postback-standby-");
+  if (!run({program_folder() + "/pg_basebackup", "-h", "127.0.0.1", "-p",
+            std::to_string(primary.port()), "-U", "postgres", "-D", standby->folder_ + "/data",
+            "-R", "-c", "fast", "--no-sync"},
+           standby->folder_ + "/log")) {
+    fail("pg_basebackup, see " + standby->folder_);
+  }
+  standby->claim_free_port();
+  standby->start();
+  return standby;
+}
+
+void PostgresServer::promote() {
+  query("postgres", "SELECT pg_promote(true, 60)");
+}
+
 PostgresServer::~PostgresServer() {
   if (postmaster_ > 0) {
     resume();

@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ class PostgresServer {
  public:
   // Returns when the server takes connections.
   explicit PostgresServer(const PostgresOptions& options = {});
+  // A hot standby that follows `primary`.
+  static std::unique_ptr<PostgresServer> standby_of(const PostgresServer& primary);
   ~PostgresServer();  // Immediate stop; removes the data directory.
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
@@ -53,8 +56,11 @@ class PostgresServer {
   // The same for one value ("" when there is no row).
   std::string value(const std::string& database, const std::string& sql) const;
   void create_database(const std::string& name) const;
+  void promote();  // A standby; returns when it accepts writes.
 
  private:
+  struct Empty {};
+  explicit PostgresServer(Empty) {}
   void make_cluster();
   void claim_free_port();
   void wait_ready() const;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/time.h"
+#include "ingest/row_id.h"
 #include "retention/purge_rows.h"
 #include "retention/stats_row.h"
 #include "store/schema.h"
@@ -121,14 +122,30 @@ Status QuarantineMover::take_from_quarantine(Move* move) {
   return Status();
 }
 
+// The id of the quarantine row, but when a conversion of another call has it, made elsewhere in the
+// same microsecond. The transaction has SQLite's write lock; PostgreSQL takes rows that share an
+// id.
+Result<int64_t> QuarantineMover::free_id(const Conversion& conversion) {
+  for (int64_t id = conversion.id;; id = ingest::RowIds::next_to(id)) {
+    Result<SqlResult> found = client_->query(
+        "SELECT 1 FROM partner_conversions WHERE id = " + std::to_string(id) +
+            " AND NOT (conversion_id = $1 AND partner_id = " + std::to_string(partner_id_) + ")",
+        {text_of(conversion, Field::conversion_id)});
+    if (!found.ok()) return found.status();
+    if (found.value().rows.empty()) return id;
+  }
+}
+
 // The unique index decides what is a repeat: no server's memory is asked, and a server whose memory
 // does not know the id yet is told by the same index.
 Status QuarantineMover::insert(Move* move) {
   const Conversion& conversion = *move->conversion;
   const std::string sql =
       kInsert + std::string(is_sqlite() ? "is_duplicate = 0" : "NOT is_duplicate") + " DO NOTHING";
+  Result<int64_t> id = free_id(conversion);
+  if (!id.ok()) return id.status();
   Result<SqlResult> inserted = client_->query(
-      sql, {std::to_string(conversion.id), std::to_string(partner_id_),
+      sql, {std::to_string(id.value()), std::to_string(partner_id_),
             text_of(conversion, Field::conversion_id), text_of(conversion, Field::offer_id),
             text_of(conversion, Field::offer_name), time_of(conversion.conversion_datetime_us),
             decimal_of(conversion.usd_sale_amount), decimal_of(conversion.usd_earning),

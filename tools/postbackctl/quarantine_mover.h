@@ -53,6 +53,7 @@ class QuarantineMover {
   bool is_sqlite() const { return client_->kind() == base::DatabaseKind::sqlite; }
   base::Status move_rows(std::vector<Move>* moves);
   base::Status take_from_quarantine(Move* move);
+  base::Result<int64_t> free_id(const Conversion& conversion);
   base::Status insert(Move* move);
   void count(const Move& move);
 

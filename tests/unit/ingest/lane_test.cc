@@ -216,6 +216,55 @@ TEST_F(LaneTest, ARowThatIsRefusedEvenInQuarantineEndsAs503NotInALoop) {
   EXPECT_TRUE(store_->submitted.empty());
 }
 
+TEST_F(LaneTest, ARowWhoseIdAnotherRowHasIsStoredUnderAnotherId) {
+  store_->batches_max = 1;
+  store_->accepting = false;
+  for (int i = 0; i < 3; ++i) add("id" + std::to_string(i));
+  Postback& clash = add("bad", Reason::amount_invalid);
+  Postback& repeat = add("id1");
+  const int64_t taken = clash.conversion.id;
+  store_->accepting = true;
+  turn();
+  int rounds = 0;
+  while (!store_->submitted.empty()) {
+    ASSERT_LT(++rounds, 50);
+    Batch& batch = *store_->submitted.front();
+    batch.id_taken = !batch.quarantined.empty() && batch.quarantined[0]->id < taken + 2;
+    finish_batch(batch.id_taken ? BatchResult::rejected : BatchResult::committed);
+  }
+  EXPECT_EQ(clash.outcome, Outcome::quarantined);
+  EXPECT_EQ(clash.conversion.reason, Reason::amount_invalid);
+  EXPECT_EQ(clash.conversion.id, taken + 2);  // The first that is free.
+  EXPECT_EQ(repeat.outcome, Outcome::duplicate);
+  EXPECT_EQ(lane_->counters().stored, 3u);
+  EXPECT_EQ(lane_->counters().quarantined, 1u);
+}
+
+TEST_F(LaneTest, AConversionWhoseIdAnotherRowHasStaysAConversion) {
+  Postback& clash = add("a");
+  const int64_t taken = clash.conversion.id;
+  turn();
+  store_->submitted.front()->id_taken = true;
+  finish_batch(BatchResult::rejected);
+  EXPECT_EQ(clash.conversion.id, taken + 1);
+  finish_batch(BatchResult::committed);
+  EXPECT_EQ(clash.outcome, Outcome::success);
+  EXPECT_TRUE(dedupe_.contains(1, "a"));
+}
+
+TEST_F(LaneTest, AnIdThatIsAlwaysTakenEndsInTheQuarantineNotInALoop) {
+  Postback& clash = add("a");
+  turn();
+  int rounds = 0;
+  while (!store_->submitted.empty()) {
+    ASSERT_LT(++rounds, 100);
+    Batch& batch = *store_->submitted.front();
+    batch.id_taken = batch.quarantined.empty();
+    finish_batch(batch.id_taken ? BatchResult::rejected : BatchResult::committed);
+  }
+  EXPECT_EQ(clash.outcome, Outcome::quarantined);
+}
+
 TEST_F(LaneTest, RepeatsOfARefusedRowAreJudgedByThemselves) {
   add("poison");
   Postback& repeat = add("poison");
