@@ -6,7 +6,9 @@
 
 namespace postback::journal {
 
-constexpr uint32_t kFormatVersion = 1;
+// Written. Version 1, whose records are not marked with their control database, is read.
+constexpr uint32_t kFormatVersion = 2;
+constexpr uint32_t kFormatVersionOldest = 1;
 
 // Frames start at multiples of this, so a block that holds an acknowledged frame is never written
 // again, and frames behind damage are found by looking at every block only.

@@ -26,8 +26,8 @@ uint64_t kernel_random() {
 
 }  // namespace
 
-bool Append::add(const Conversion& conversion) {
-  if (!append_record(conversion, &records)) return false;
+bool Append::add(const Conversion& conversion, const Owner& owner) {
+  if (!append_record(conversion, owner, &records)) return false;
   ++record_count;
   return true;
 }
@@ -72,10 +72,11 @@ Writer::Writer(WriterOptions options, std::unique_ptr<Lock> lock, Recovered reco
       durable_records_(recovered_.durable_records),
       sealed_(recovered_.segments) {
   for (const SegmentHeader& spare : recovered_.spares) {
-    if (spare.segment_bytes == options_.segment_bytes) {
+    if (spare.segment_bytes == options_.segment_bytes && spare.version == kFormatVersion) {
       leftover_spares_.push_back(spare);
     } else {
-      // Of another size: drained, since it is empty, so the next checkpoint removes it.
+      // Of another size or an older format: drained, since it is empty, so the next checkpoint
+      // removes it.
       SegmentSummary empty;
       empty.number = spare.number;
       empty.bytes = spare.segment_bytes;

@@ -51,8 +51,9 @@ struct Append : Message {
   io::Mailbox* reply_mailbox = nullptr;
   MessageReceiver* reply_receiver = nullptr;
 
-  // False, and nothing added, when the record is larger than any record may be.
-  [[nodiscard]] bool add(const Conversion& conversion);
+  // False, and nothing added, when the record is larger than any record may be. `owner` marks it;
+  // its partner id is the conversion's.
+  [[nodiscard]] bool add(const Conversion& conversion, const Owner& owner = {});
   void clear();
 };
 

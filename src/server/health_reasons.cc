@@ -25,6 +25,12 @@ constexpr Reason kReasons[] = {
      [](const Survey&, const ProcessReport& process) { return is_journal_refusing(process); }},
     {"journal_damaged",
      [](const Survey&, const ProcessReport& process) { return process.journal.damaged; }},
+    {"journal_held",
+     [](const Survey&, const ProcessReport& process) { return !process.journal.held.empty(); }},
+    {"journal_orders",
+     [](const Survey&, const ProcessReport& process) {
+       return !process.journal.orders_error.empty();
+     }},
 };
 
 }  // namespace

@@ -17,6 +17,13 @@
 
 namespace postback::server {
 
+// Records that go nowhere until somebody sees to it; see ingest/owner_routes.h.
+struct HeldRecords {
+  journal::Owner owner;
+  const char* reason = "";
+  uint64_t records = 0;
+};
+
 // For /health, /info and /metrics.
 struct JournalReport {
   bool is_on = false;
@@ -28,6 +35,9 @@ struct JournalReport {
   uint64_t segments = 0;  // That wait to be drained, beside the one being written.
   uint64_t waiting = 0;   // Records, of all partners.
   int64_t oldest_us = 0;  // When the oldest was received; 0: none waits.
+  std::vector<HeldRecords> held;
+  uint64_t held_records = 0;
+  std::string orders_error;  // Why what was ordered about them is not done; empty: it is.
 };
 
 class JournalService {
