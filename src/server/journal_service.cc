@@ -154,6 +154,7 @@ JournalReport JournalService::report() const {
   const journal::WriterStatus status = writer_->status();
   report.state = state_name(status.state);
   report.error = status.error;
+  report.space_error = status.space_error;
   report.failed_frames = status.failed_frames;
   report.damaged = writer_->recovered().damaged();
   report.segments = writer_->sealed_segments().size();

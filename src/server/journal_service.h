@@ -30,6 +30,7 @@ struct JournalReport {
   std::string state;     // "off", "preparing", "ready", "refusing", "failed".
   std::string reason;    // Why it is on or off.
   std::string error;     // Why it takes nothing, or the last failure.
+  std::string space_error;  // The disk is nearly full; empty: it is not.
   bool damaged = false;  // Acknowledged records were found to be lost at the start.
   uint64_t failed_frames = 0;
   uint64_t segments = 0;  // That wait to be drained, beside the one being written.

@@ -112,6 +112,7 @@ void append_journal(JsonObject* object, std::string* out, const ProcessReport& p
   journal.text("reason", report.reason);
   if (report.is_on) {
     if (!report.error.empty()) journal.text("error", report.error);
+    if (!report.space_error.empty()) journal.text("space", report.space_error);
     journal.boolean("damaged", report.damaged);
     journal.integer("waiting", static_cast<int64_t>(report.waiting));
     journal.integer("oldest_s", age_s(report.oldest_us, process));

@@ -322,7 +322,7 @@ int run_journal_stat(const Invocation& invocation) {
   Result<Recovered> found = look_at_journal(invocation);
   if (!found.ok()) return fail(found.status().message());
   // Only to say what is held; the journal is told without it.
-  const auto table = read_table(invocation.settings);
+  auto table = read_table(invocation.settings);
   const partner::PartnerTable* partners = table.ok() ? table.value().get() : nullptr;
   print(invocation.json ? stat_json(found.value(), partners) : stat_text(found.value(), partners));
   return kOk;
