@@ -21,6 +21,34 @@ void PartnerBacklog::remove(uint64_t count) {
   if (known < count) recovered_.fetch_add(count - known, std::memory_order_relaxed);
 }
 
+// Of another partner the records are, here, as found at a start: nobody sent them to this one.
+void PartnerBacklog::claim(PartnerBacklog* from, bool is_same_partner) {
+  const int64_t oldest_us = from->oldest_us();
+  const uint64_t count = from->waiting_.exchange(0, std::memory_order_relaxed);
+  const uint64_t recovered =
+      is_same_partner ? from->recovered_.exchange(0, std::memory_order_relaxed) : count;
+  recovered_.fetch_add(recovered, std::memory_order_relaxed);
+  const auto move = [](std::atomic<uint64_t>* to, std::atomic<uint64_t>* value) {
+    to->fetch_add(value->exchange(0, std::memory_order_relaxed), std::memory_order_relaxed);
+  };
+  if (is_same_partner) {
+    move(&drained_.stored, &from->drained_.stored);
+    move(&drained_.duplicate, &from->drained_.duplicate);
+    move(&drained_.quarantined, &from->drained_.quarantined);
+    move(&discarded_, &from->discarded_);
+  }
+  add(count, oldest_us);
+}
+
+void PartnerBacklog::discard(uint64_t count) {
+  uint64_t waiting = waiting_.load(std::memory_order_relaxed);
+  uint64_t gone = std::min(count, waiting);
+  while (!waiting_.compare_exchange_weak(waiting, waiting - gone, std::memory_order_relaxed)) {
+    gone = std::min(count, waiting);
+  }
+  discarded_.fetch_add(gone, std::memory_order_relaxed);
+}
+
 bool PartnerBacklog::settle(int64_t row_id) {
   const std::lock_guard lock(mutex_);
   if (settled_.size() >= kSettledRowsMax) return false;
@@ -64,22 +92,31 @@ void PartnerBacklog::forget_recovered_ids() {
   recovered_ids_.reset();
 }
 
-PartnerBacklog& Backlog::of(int32_t partner_id) {
+PartnerBacklog& Backlog::of(const journal::Owner& owner) {
   const std::lock_guard lock(mutex_);
-  std::unique_ptr<PartnerBacklog>& partner = partners_[partner_id];
-  if (partner == nullptr) partner = std::make_unique<PartnerBacklog>();
-  return *partner;
+  std::unique_ptr<PartnerBacklog>& backlog = owners_[owner];
+  if (backlog == nullptr) backlog = std::make_unique<PartnerBacklog>();
+  owner_count_.store(owners_.size(), std::memory_order_relaxed);
+  return *backlog;
 }
 
 uint64_t Backlog::waiting() const {
   uint64_t waiting = 0;
-  for_each([&](int32_t, const PartnerBacklog& partner) { waiting += partner.waiting(); });
+  for_each(
+      [&](const journal::Owner&, const PartnerBacklog& counts) { waiting += counts.waiting(); });
   return waiting;
 }
 
-void Backlog::for_each(const std::function<void(int32_t, const PartnerBacklog&)>& visit) const {
+void Backlog::for_each(
+    const std::function<void(const journal::Owner&, const PartnerBacklog&)>& visit) const {
   const std::lock_guard lock(mutex_);
-  for (const auto& [partner_id, partner] : partners_) visit(partner_id, *partner);
+  for (const auto& [owner, counts] : owners_) visit(owner, *counts);
+}
+
+void Backlog::for_each_owner(
+    const std::function<void(const journal::Owner&, PartnerBacklog&)>& visit) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [owner, counts] : owners_) visit(owner, *counts);
 }
 
 }  // namespace postback::ingest

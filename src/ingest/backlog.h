@@ -1,4 +1,5 @@
-// What the journal holds that is not in the databases yet, counted by partner: lanes add to it, the
+// What the journal holds that is not in the databases yet, counted by whose it is (by the mark of
+// its records, see journal/owner.h): lanes add to it, the
 // drain takes away. The counts are for people and for the drain's decisions; which records wait is
 // told by the journal itself and its checkpoint.
 //
@@ -6,17 +7,19 @@
 // look-up, and never on the way of a postback while its database answers in time.
 #pragma once
 
-#include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "journal/owner.h"
 
 namespace postback::ingest {
 
@@ -50,6 +53,12 @@ class PartnerBacklog {
   // `count` records are in the database, or were found to be there already. More than were added
   // count as recovered: a frame whose sync failed may be whole on the disk all the same.
   void remove(uint64_t count);
+  // Takes over what the other one counts: its records go to this one's partner, which is the same
+  // partner under another mark, or another to which somebody has assigned them.
+  void claim(PartnerBacklog* from, bool is_same_partner);
+  // `count` records at most were given up by hand.
+  void discard(uint64_t count);
+  uint64_t discarded() const { return discarded_.load(std::memory_order_relaxed); }
   // The drain has come to a record that was received then.
   void set_oldest(int64_t received_at_us) {
     oldest_us_.store(received_at_us, std::memory_order_relaxed);
@@ -99,6 +108,7 @@ class PartnerBacklog {
   std::atomic<int64_t> oldest_us_{0};
   std::atomic<int32_t> lanes_away_{0};
   std::atomic<uint64_t> recovered_{0};
+  std::atomic<uint64_t> discarded_{0};
   std::atomic<size_t> settled_count_{0};
   Drained drained_;
   mutable std::mutex mutex_;
@@ -109,15 +119,19 @@ class PartnerBacklog {
 class Backlog {
  public:
   // Made when first asked for; lives as long as the backlog.
-  PartnerBacklog& of(int32_t partner_id);
+  PartnerBacklog& of(const journal::Owner& owner);
+  size_t owner_count() const { return owner_count_.load(std::memory_order_relaxed); }
   // Records that wait, of all partners.
   uint64_t waiting() const;
-  // Visits in no order; partners that never had a record may be among them.
-  void for_each(const std::function<void(int32_t, const PartnerBacklog&)>& visit) const;
+  // In the order of owners; some that never had a record may be among them.
+  void for_each(
+      const std::function<void(const journal::Owner&, const PartnerBacklog&)>& visit) const;
+  void for_each_owner(const std::function<void(const journal::Owner&, PartnerBacklog&)>& visit);
 
  private:
   mutable std::mutex mutex_;
-  absl::flat_hash_map<int32_t, std::unique_ptr<PartnerBacklog>> partners_;
+  std::map<journal::Owner, std::unique_ptr<PartnerBacklog>> owners_;
+  std::atomic<size_t> owner_count_{0};
 };
 
 }  // namespace postback::ingest

@@ -35,7 +35,7 @@ base::Status load_backlog(journal::Disk* disk, const std::string& folder,
     std::shared_ptr<IdList> young = std::make_shared<IdList>();
     std::shared_ptr<IdList> old = std::make_shared<IdList>();
   };
-  std::map<int32_t, Found> partners;
+  std::map<journal::Owner, Found> owners;
   journal::ReaderOptions options;
   options.frames.disk = disk;
   options.frames.folder = folder;
@@ -50,7 +50,7 @@ base::Status load_backlog(journal::Disk* disk, const std::string& folder,
     if (step == journal::ReaderStep::failed) return reader.status();
     if (step != journal::ReaderStep::record) continue;
     const Conversion& conversion = reader.conversion();
-    Found& found = partners[conversion.partner_id];
+    Found& found = owners[reader.owner()];
     ++found.count;
     found.oldest_us = std::min(found.oldest_us, conversion.received_at_us);
     if (conversion.reason != Reason::none) continue;
@@ -58,13 +58,13 @@ base::Status load_backlog(journal::Disk* disk, const std::string& folder,
     if (++young_count < ids_max / 2) continue;
     // As in the dedupe set: the older half is forgotten, the database knows it soon.
     young_count = 0;
-    for (auto& [partner_id, partner] : partners) {
-      partner.old = std::exchange(partner.young, std::make_shared<IdList>());
+    for (auto& [owner, ids] : owners) {
+      ids.old = std::exchange(ids.young, std::make_shared<IdList>());
     }
   }
-  for (const auto& [partner_id, found] : partners) {
+  for (const auto& [owner, found] : owners) {
     found.old->add_all(*found.young);
-    backlog->of(partner_id).set_recovered(found.count, found.oldest_us, found.old);
+    backlog->of(owner).set_recovered(found.count, found.oldest_us, found.old);
   }
   return {};
 }
@@ -75,6 +75,8 @@ Drain::Drain(DrainEnvironment environment)
   const journal::Recovered& recovered = environment_.writer->recovered();
   for (const journal::Gap& gap : recovered.gaps) gaps_told_.emplace(gap.segment, gap.offset);
   checkpoint_dirty_ = !recovered.segments.empty();  // Segments that are drained may go.
+  orders_ = recovered.orders;
+  orders_error_ = recovered.orders_error;
 }
 
 Drain::~Drain() {
@@ -135,6 +137,8 @@ void Drain::work() {
   watch_writer();
   std::shared_ptr<const partner::PartnerTable> partners = table();
   if (partners == nullptr || now_ns() < read_retry_ns_) return;
+  watch_orders();
+  watch_owners(partners);
   DrainPass(this, std::move(partners)).run();
   if (checkpoint_dirty_) commit_checkpoint(UINT64_MAX);
   if (batch_count_ == 0 && environment_.backlog->waiting() == 0) batches_free_.clear();

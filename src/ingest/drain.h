@@ -24,6 +24,7 @@
 #include "base/time.h"
 #include "ingest/backlog.h"
 #include "ingest/lane.h"
+#include "ingest/owner_routes.h"
 #include "io/mailbox.h"
 #include "journal/checkpoint.h"
 #include "journal/disk.h"
@@ -61,6 +62,10 @@ class Drain {
   base::Status start();
   // Any thread: by which partners and lanes it sends from now on.
   void set_table(std::shared_ptr<const partner::PartnerTable> table);
+  // Any thread: records that go nowhere, as of the newest table; some may have none that wait.
+  std::vector<Hold> holds() const;
+  // Any thread: why the orders in the journal's folder are not followed; empty: they are.
+  std::string orders_error() const;
   // Any thread: sends nothing more. The lanes still have to answer what was sent.
   void stop();
   // After stop(), not on the drain's thread: every batch is back, the checkpoint is written.
@@ -85,6 +90,12 @@ class Drain {
   void pump(uint64_t wait_ns);
   void end_late();
   std::shared_ptr<const partner::PartnerTable> table();
+  void watch_orders();
+  bool orders_are_new() const;
+  void watch_owners(const std::shared_ptr<const partner::PartnerTable>& table);
+  void tell_holds();
+  // Batches are out whose records of this owner may be on their way to another partner.
+  bool is_late_elsewhere(const journal::Owner& owner, int32_t partner_id) const;
   // Of a partner whose backlog has counted so many additions; whether it is away is not asked.
   bool wants_pass(const Partner& partner, uint64_t additions);
   std::unique_ptr<DrainBatch> take_batch();
@@ -107,6 +118,11 @@ class Drain {
   uint64_t checkpoint_ns_ = 0;  // When it was written last.
   uint64_t read_retry_ns_ = 0;  // Not before: the journal could not be read.
   std::map<int32_t, Progress> progress_;
+  OwnerRoutes routes_;
+  std::vector<journal::Order> orders_;
+  std::string orders_stamp_;  // Of the file that they were read from.
+  uint64_t orders_looked_ns_ = 0;
+  std::set<std::pair<journal::Owner, HoldReason>> holds_told_;
   std::set<std::pair<uint64_t, uint64_t>> gaps_told_;        // Segment and offset.
   std::map<std::pair<uint64_t, uint64_t>, int> unreadable_;  // How often a place was not read.
   journal::WriterState writer_state_ = journal::WriterState::preparing;
@@ -117,7 +133,9 @@ class Drain {
   size_t batch_count_ = 0;  // Others than these.
 
   std::atomic<bool> stopping_{false};
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::vector<Hold> holds_;  // Under mutex_, as is what follows.
+  std::string orders_error_;
   std::shared_ptr<const partner::PartnerTable> table_;  // Under mutex_.
   std::thread thread_;
 };

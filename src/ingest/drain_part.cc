@@ -15,15 +15,24 @@ constexpr uint64_t kMillisecondNs = 1'000'000;
 constexpr uint64_t kStuckNs = 1000 * kMillisecondNs;
 constexpr size_t kSentPerLaneMax = 3;  // Two with the store and one that waits.
 
+journal::Position first_start(const std::vector<Source>& sources,
+                              const journal::Checkpoint& checkpoint) {
+  CHECK(!sources.empty());
+  journal::Position first{UINT64_MAX, 0};
+  for (const Source& source : sources) first = std::min(first, checkpoint.start(source.owner));
+  return first;
+}
+
 }  // namespace
 
 DrainPart::DrainPart(Drain* drain, std::shared_ptr<const partner::PartnerEntry> entry,
-                     uint64_t additions)
+                     uint64_t additions, std::vector<Source> sources)
     : drain_(drain),
       entry_(std::move(entry)),
-      backlog_(&drain->environment_.backlog->of(entry_->partner.id)),
+      sources_(std::move(sources)),
+      backlog_(&drain->environment_.backlog->of(owner_of(entry_->partner))),
       additions_(additions),
-      start_(drain->checkpoint_.start(entry_->partner.id)),
+      start_(first_start(sources_, drain->checkpoint_)),
       read_(start_),
       filling_(static_cast<size_t>(entry_->partner.lanes)),
       sent_(static_cast<size_t>(entry_->partner.lanes)) {
@@ -39,6 +48,11 @@ DrainPart::~DrainPart() {
   CHECK(idle() && cut_off_.empty());
   leave();
   for (auto& batch : batches_) drain_->free_batch(std::move(batch));
+}
+
+bool DrainPart::takes(const journal::Owner& owner) const {
+  return std::any_of(sources_.begin(), sources_.end(),
+                     [&](const Source& source) { return source.owner == owner; });
 }
 
 uint32_t DrainPart::slice_of(const Conversion& conversion) const {
@@ -65,7 +79,9 @@ bool DrainPart::add(uint32_t slice, const Conversion& conversion, journal::Posit
   DrainBatch* batch = filling_[slice];
   CHECK(!left_ && batch != nullptr);
   if (batch->row_count == 0) batch->first = position;
-  batch->add_row().conversion = conversion;
+  Conversion& row = batch->add_row().conversion;
+  row = conversion;
+  row.partner_id = partner().id;  // It may have been assigned.
   batch->byte_count += conversion.byte_count();
   read_ = {position.lsn, position.record + 1};
   return batch->row_count == kReplayRowsMax || batch->byte_count >= kReplayBytesMax;
@@ -115,10 +131,23 @@ void DrainPart::advance() {
     std::unique_ptr<DrainBatch> batch = std::move(batches_.front());
     batches_.pop_front();
     count(*batch);
-    drain_->checkpoint_.partners[partner().id] = batches_.empty() ? read_ : batches_.front()->first;
-    drain_->checkpoint_dirty_ = true;
+    set_position(batches_.empty() ? read_ : batches_.front()->first);
     drain_->free_batch(std::move(batch));
   }
+}
+
+// Everything before it is drained, of each source up to its limit. Behind that the owner's records
+// go their own way.
+void DrainPart::set_position(journal::Position position) {
+  bool is_fulfilled = false;
+  for (const Source& source : sources_) {
+    const journal::Position drained = std::min(position, source.limit);
+    if (!(drain_->checkpoint_.start(source.owner) < drained)) continue;
+    drain_->checkpoint_.partners[source.owner] = drained;
+    drain_->checkpoint_dirty_ = true;
+    is_fulfilled = is_fulfilled || drained == source.limit;
+  }
+  if (is_fulfilled) drain_->routes_.forget();
 }
 
 void DrainPart::count(const DrainBatch& batch) {
@@ -172,11 +201,10 @@ bool DrainPart::is_stuck() const {
 void DrainPart::finish(uint64_t last_lsn) {
   CHECK(!left_ && batches_.empty());
   Drain::Progress& progress = drain_->progress_[partner().id];
-  journal::Position& position = drain_->checkpoint_.partners[partner().id];
-  position = std::max(position, journal::Position{last_lsn + 1, 0});
-  drain_->checkpoint_dirty_ = true;
+  set_position({last_lsn + 1, 0});
   progress.additions_drained = additions_;
   backlog_->forget_recovered_ids();
+  for (const Source& source : sources_) source.backlog->forget_recovered_ids();
   if (progress.begun_ns == 0 || backlog_->waiting() > 0) return;
   const uint64_t took_ms = (drain_->now_ns() - progress.begun_ns) / kMillisecondNs;
   LOG_INFO("drain", "partner=" + partner().partner_code + " drained " +

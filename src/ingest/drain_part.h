@@ -26,13 +26,17 @@ struct DrainBatch : ReplayBatch {
 
 class DrainPart final : MessageReceiver {
  public:
-  // `additions`: of the partner's backlog, read before the end of the pass was decided.
-  DrainPart(Drain* drain, std::shared_ptr<const partner::PartnerEntry> entry, uint64_t additions);
+  // `additions`: of the partner's backlog, read before the end of the pass was decided. `sources`:
+  // whose records go to the partner; at least one.
+  DrainPart(Drain* drain, std::shared_ptr<const partner::PartnerEntry> entry, uint64_t additions,
+            std::vector<Source> sources);
   ~DrainPart();  // idle().
   DrainPart(const DrainPart&) = delete;
   DrainPart& operator=(const DrainPart&) = delete;
 
   const Partner& partner() const { return entry_->partner; }
+  const std::vector<Source>& sources() const { return sources_; }
+  bool takes(const journal::Owner& owner) const;
   uint32_t slice_of(const Conversion& conversion) const;
   journal::Position start() const { return start_; }  // Of its first record that is not drained.
 
@@ -61,12 +65,14 @@ class DrainPart final : MessageReceiver {
  private:
   void receive(Message& message) override;
   void advance();
+  void set_position(journal::Position position);
   void cut(size_t from);
   void count(const DrainBatch& batch);
 
   Drain* const drain_;
   const std::shared_ptr<const partner::PartnerEntry> entry_;
-  PartnerBacklog* const backlog_;
+  const std::vector<Source> sources_;
+  PartnerBacklog* const backlog_;  // Where the partner's lanes count.
   const uint64_t additions_;
   const journal::Position start_;
   journal::Position read_;  // Behind the last record of `batches_`.

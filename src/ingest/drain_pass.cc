@@ -45,7 +45,8 @@ void DrainPass::add_parts() {
   };
   std::vector<Candidate> candidates;
   for (const auto& entry : table_->entries()) {
-    const uint64_t additions = drain_->environment_.backlog->of(entry->partner.id).additions();
+    const uint64_t additions =
+        drain_->environment_.backlog->of(owner_of(entry->partner)).additions();
     if (drain_->wants_pass(entry->partner, additions)) candidates.push_back({&entry, additions});
   }
   if (candidates.empty()) return;
@@ -57,10 +58,32 @@ void DrainPass::add_parts() {
   for (const Candidate& candidate : candidates) {
     const int32_t partner_id = (*candidate.entry)->partner.id;
     if (parts_.size() == kPartsMax) break;
-    if (drain_->environment_.backlog->of(partner_id).is_away()) continue;
-    parts_.emplace(partner_id,
-                   std::make_unique<DrainPart>(drain_, *candidate.entry, candidate.additions));
+    const Partner& partner = (*candidate.entry)->partner;
+    if (is_away(partner)) continue;
+    std::vector<Source> sources = sources_of(partner);
+    if (sources.empty()) continue;
+    auto part = std::make_unique<DrainPart>(drain_, *candidate.entry, candidate.additions,
+                                            std::move(sources));
+    for (const Source& source : part->sources()) routes_[source.owner] = {part.get(), source.limit};
+    parts_.emplace(partner_id, std::move(part));
   }
+}
+
+// None while batches of one of them may still be with another partner's lanes.
+std::vector<Source> DrainPass::sources_of(const Partner& partner) const {
+  const std::vector<Source>& sources = drain_->routes_.sources(partner.id);
+  const bool is_late = std::any_of(sources.begin(), sources.end(), [&](const Source& source) {
+    return drain_->is_late_elsewhere(source.owner, partner.id);
+  });
+  return is_late ? std::vector<Source>() : sources;
+}
+
+// A lane that the partner had under another mark counts as well.
+bool DrainPass::is_away(const Partner& partner) const {
+  const std::vector<Source>& sources = drain_->routes_.sources(partner.id);
+  return drain_->environment_.backlog->of(owner_of(partner)).is_away() ||
+         std::any_of(sources.begin(), sources.end(),
+                     [](const Source& source) { return source.backlog->is_away(); });
 }
 
 base::Result<journal::ReaderOptions> DrainPass::reader_options() const {
@@ -91,7 +114,7 @@ bool DrainPass::read_all() {
   while (!drain_->stopping_ && drain_->taking_part_ > 0) {
     switch (reader.next()) {
       case journal::ReaderStep::record:
-        take(reader.conversion(), reader.position());
+        take(reader);
         break;
       case journal::ReaderStep::gap:
         if (!drain_->is_final(reader.gap())) return false;
@@ -116,31 +139,34 @@ bool DrainPass::read_all() {
   return false;
 }
 
-// Whether a partner that takes no part, or none any more, wants to.
+// Whether a partner that takes no part, or none any more, wants to, or where records go changes.
 bool DrainPass::others_wait() const {
   const auto& entries = table_->entries();
-  return drain_->table() != table_ ||
+  return drain_->table() != table_ || drain_->orders_are_new() ||
          std::any_of(entries.begin(), entries.end(), [&](const auto& entry) {
            const auto part = parts_.find(entry->partner.id);
            if (part != parts_.end() && !(part->second->has_left() && part->second->idle())) {
              return false;
            }
-           const PartnerBacklog& backlog = drain_->environment_.backlog->of(entry->partner.id);
-           return drain_->wants_pass(entry->partner, backlog.additions()) && !backlog.is_away();
+           const PartnerBacklog& backlog =
+               drain_->environment_.backlog->of(owner_of(entry->partner));
+           return drain_->wants_pass(entry->partner, backlog.additions()) &&
+                  !is_away(entry->partner);
          });
 }
 
-void DrainPass::take(const Conversion& conversion, journal::Position position) {
-  const auto found = parts_.find(conversion.partner_id);
-  if (found == parts_.end()) return;
-  DrainPart* part = found->second.get();
+void DrainPass::take(const journal::Reader& reader) {
+  const auto found = routes_.find(reader.owner());
+  if (found == routes_.end() || !(reader.position() < found->second.limit)) return;
+  DrainPart* part = found->second.part;
   if (part->has_left()) return;
+  const Conversion& conversion = reader.conversion();
   const uint32_t slice = part->slice_of(conversion);
   if (part->filling(slice) == nullptr) {
     if (!make_room(part)) return;
     part->begin_batch(slice);
   }
-  if (part->add(slice, conversion, position)) send(part, slice);
+  if (part->add(slice, conversion, reader.position())) send(part, slice);
 }
 
 // Until another batch may be begun. False when the part has left.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "ingest/drain.h"
 #include "ingest/drain_part.h"
@@ -25,7 +26,9 @@ class DrainPass {
   base::Result<journal::ReaderOptions> reader_options() const;
   bool read_all();
   bool others_wait() const;
-  void take(const Conversion& conversion, journal::Position position);
+  std::vector<Source> sources_of(const Partner& partner) const;
+  bool is_away(const Partner& partner) const;
+  void take(const journal::Reader& reader);
   bool make_room(DrainPart* part);
   void send(DrainPart* part, uint32_t slice);
   void send_all(DrainPart* part);
@@ -40,6 +43,11 @@ class DrainPass {
   const uint64_t began_ns_;
   uint64_t last_lsn_ = 0;  // The newest record of this pass.
   std::map<int32_t, std::unique_ptr<DrainPart>> parts_;
+  struct Route {
+    DrainPart* part;
+    journal::Position limit;
+  };
+  std::map<journal::Owner, Route> routes_;
 };
 
 }  // namespace postback::ingest

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "ingest/limits.h"
+#include "ingest/owner_routes.h"
 
 namespace postback::ingest {
 namespace {
@@ -61,8 +62,10 @@ Lane::Lane(const Partner& partner, uint32_t slice, uint32_t scope,
       url_(partner.effective_database_url),
       row_ids_(writer_of(scope, environment)),
       open_(std::make_unique<Flight>()),
-      spill_(environment.journal, environment.spill_bytes_max, environment.mailbox, this),
-      backlog_(environment.backlog == nullptr ? nullptr : &environment.backlog->of(partner.id)) {
+      spill_(environment.journal, environment.spill_bytes_max, environment.mailbox, this,
+             owner_of(partner)),
+      backlog_(environment.backlog == nullptr ? nullptr
+                                              : &environment.backlog->of(owner_of(partner))) {
   store::StoreOptions options;
   options.url = url_;
   options.writer_id = writer_of(scope, environment);
@@ -74,13 +77,7 @@ Lane::Lane(const Partner& partner, uint32_t slice, uint32_t scope,
   CHECK(store.ok());  // The registry hands out only partners whose URL was checked.
   store_ = store.take();
   if (environment.gate != nullptr) server_ = &environment.gate->server_of(url_);
-  // What an earlier process acknowledged is known, although it is not in the database yet.
-  const auto recovered = backlog_ == nullptr ? nullptr : backlog_->recovered_ids();
-  if (recovered != nullptr) {
-    recovered->for_each([this](std::string_view id) {
-      if (slice_of(partner_, id) == slice_) environment_.dedupe->add(scope_, id);
-    });
-  }
+  if (backlog_ != nullptr) learn_recovered_ids();
 }
 
 Lane::~Lane() {
@@ -97,8 +94,8 @@ std::string Lane::name() const {
 }
 
 bool Lane::serves(const Partner& partner) const {
-  return partner.id == partner_.id && partner.partner_code == partner_.partner_code &&
-         partner.effective_database_url == url_ && partner.lanes == partner_.lanes;
+  return owner_of(partner) == owner_of(partner_) && partner.effective_database_url == url_ &&
+         partner.lanes == partner_.lanes;
 }
 
 void Lane::add(Postback& postback) {

@@ -209,6 +209,7 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   void leave_to_journal(Postback& postback);
   void strip_spilled(Flight* flight);
   void update_away();
+  void learn_recovered_ids();
 
   // lane_replay.cc: the way back out of it.
   bool may_replay() const;

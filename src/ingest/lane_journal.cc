@@ -10,12 +10,27 @@
 #include "base/log.h"
 #include "ingest/lane.h"
 #include "ingest/limits.h"
+#include "ingest/owner_routes.h"
 
 namespace postback::ingest {
 
 LaneHealth Lane::health() const {
   if (health_ != LaneHealth::up || backlog_ == nullptr) return health_;
   return backlog_->waiting() > 0 ? LaneHealth::draining : LaneHealth::up;
+}
+
+// What an earlier process acknowledged is known, although it is not in the database yet.
+void Lane::learn_recovered_ids() {
+  std::vector<std::shared_ptr<const IdList>> lists;  // The backlog's lock is held for a look only.
+  environment_.backlog->for_each([&](const journal::Owner& owner, const PartnerBacklog& counts) {
+    if (belongs_to(owner, partner_)) lists.push_back(counts.recovered_ids());
+  });
+  for (const auto& list : lists) {
+    if (list == nullptr) continue;
+    list->for_each([this](std::string_view id) {
+      if (slice_of(partner_, id) == slice_) environment_.dedupe->add(scope_, id);
+    });
+  }
 }
 
 void Lane::spill(Postback& postback) {

@@ -7,8 +7,12 @@
 namespace postback::ingest {
 
 Spill::Spill(journal::Writer* writer, size_t part_bytes_max, io::Mailbox* mailbox,
-             SpillClient* client)
-    : writer_(writer), part_bytes_max_(part_bytes_max), mailbox_(mailbox), client_(client) {}
+             SpillClient* client, journal::Owner owner)
+    : writer_(writer),
+      part_bytes_max_(part_bytes_max),
+      mailbox_(mailbox),
+      client_(client),
+      owner_(std::move(owner)) {}
 
 Spill::~Spill() {
   CHECK(idle());
@@ -20,14 +24,14 @@ bool Spill::add(Postback& postback, uint64_t now_ns) {
   if (parts_.empty()) parts_.push_back(take_part(now_ns));
   Part* part = parts_.back().get();
   const size_t size_before = part->records.size();
-  if (!part->add(postback.conversion)) return false;
+  if (!part->add(postback.conversion, owner_)) return false;
   if (size_before > 0 && part->records.size() > part_bytes_max_) {
     // Too much together: the record begins the next part.
     part->records.resize(size_before);
     --part->record_count;
     parts_.push_back(take_part(now_ns));
     part = parts_.back().get();
-    if (!part->add(postback.conversion)) return false;
+    if (!part->add(postback.conversion, owner_)) return false;
   }
   postback.spill_part = part;
   postback.spill_index = static_cast<uint32_t>(part->postbacks.size());

@@ -12,6 +12,7 @@
 
 #include "ingest/postback.h"
 #include "io/mailbox.h"
+#include "journal/owner.h"
 #include "journal/writer.h"
 
 namespace postback::ingest {
@@ -29,8 +30,10 @@ class SpillClient {
 
 class Spill final : public MessageReceiver {
  public:
-  // `writer` nullptr: there is no journal. `mailbox`: of the core. All outlive it.
-  Spill(journal::Writer* writer, size_t part_bytes_max, io::Mailbox* mailbox, SpillClient* client);
+  // `writer` nullptr: there is no journal. `mailbox`: of the core. All outlive it. `owner`: how the
+  // records are marked.
+  Spill(journal::Writer* writer, size_t part_bytes_max, io::Mailbox* mailbox, SpillClient* client,
+        journal::Owner owner = {});
   ~Spill();  // idle().
   Spill(const Spill&) = delete;
   Spill& operator=(const Spill&) = delete;
@@ -68,6 +71,7 @@ class Spill final : public MessageReceiver {
   const size_t part_bytes_max_;
   io::Mailbox* const mailbox_;
   SpillClient* const client_;
+  const journal::Owner owner_;
   std::vector<std::unique_ptr<Part>> parts_;  // Not given to the writer yet, oldest first.
   std::vector<std::unique_ptr<Part>> free_;
   std::vector<Part*> in_flight_;  // With the writer, oldest first.

@@ -55,7 +55,7 @@ void ActiveSegment::summarize(uint64_t lsn, std::string_view payload) {
   summary_.last_lsn = lsn;
   RecordPrefix prefix;
   for (uint32_t index = 0; read_prefix(payload, &prefix) == RecordFault::none; ++index) {
-    summary_.add(prefix.partner_id, {lsn, index});
+    summary_.add(prefix.owner, {lsn, index});
     payload.remove_prefix(prefix.size);
   }
 }

@@ -6,6 +6,8 @@
 #include "base/crc32c.h"
 #include "journal/bytes.h"
 #include "journal/limits.h"
+#include "journal/owner_bytes.h"
+#include "journal/replace_file.h"
 
 namespace postback::journal {
 namespace {
@@ -15,7 +17,7 @@ using base::Status;
 
 constexpr std::string_view kMagic = "PBJCHECK";
 constexpr size_t kFileBytesMax =
-    64 + kCheckpointPartnersMax * size_t{16} + kCheckpointRangesMax * size_t{16};
+    64 + kCheckpointPartnersMax * (kOwnerBytesMax + 12) + kCheckpointRangesMax * size_t{16};
 
 bool is_drained(const Checkpoint& checkpoint, const SegmentSummary& segment) {
   return std::all_of(segment.partners.begin(), segment.partners.end(), [&](const auto& entry) {
@@ -73,27 +75,12 @@ void tidy(Checkpoint* checkpoint) {
 }
 
 Status store(Disk* disk, const std::string& folder, const Checkpoint& checkpoint) {
-  const std::string path = folder + "/" + kCheckpointName;
-  const std::string new_path = path + ".new";
   const std::string bytes = encode_checkpoint(checkpoint);
   if (bytes.size() > kFileBytesMax) {
     return Status::error("the journal's checkpoint would name more than " +
                          std::to_string(kCheckpointPartnersMax) + " partners");
   }
-  std::unique_ptr<File> file;
-  int error = disk->open(new_path, OpenMode::create, &file);
-  if (error != 0) return disk_error("make", new_path, error);
-  const int64_t written = file->pwrite(bytes, 0);
-  if (written != static_cast<int64_t>(bytes.size())) {
-    return disk_error("write", new_path, written < 0 ? static_cast<int>(written) : -ENOSPC);
-  }
-  error = file->fdatasync();
-  if (error != 0) return disk_error("sync", new_path, error);
-  file.reset();
-  error = disk->rename(new_path, path);
-  if (error != 0) return disk_error("rename", new_path, error);
-  error = disk->sync_folder(folder);
-  return error != 0 ? disk_error("sync folder", folder, error) : Status();
+  return replace_file(disk, folder, kCheckpointName, bytes);
 }
 
 }  // namespace
@@ -125,8 +112,8 @@ std::string encode_checkpoint(const Checkpoint& checkpoint) {
   append<uint64_t>(&out, checkpoint.floor.lsn);
   append<uint64_t>(&out, checkpoint.next_lsn);
   append<uint64_t>(&out, checkpoint.next_segment);
-  for (const auto& [partner_id, position] : checkpoint.partners) {
-    append<uint32_t>(&out, static_cast<uint32_t>(partner_id));
+  for (const auto& [owner, position] : checkpoint.partners) {
+    append_owner(owner, &out);
     append<uint32_t>(&out, position.record);
     append<uint64_t>(&out, position.lsn);
   }
@@ -144,7 +131,8 @@ bool decode_checkpoint(std::string_view bytes, Checkpoint* out) {
   if (base::crc32c(covered) != get<uint32_t>(bytes.data() + covered.size())) return false;
   Taker in(covered);
   if (in.take_text(kMagic.size()) != kMagic) return false;
-  if (in.take<uint32_t>() != kFormatVersion) return false;
+  const auto version = in.take<uint32_t>();
+  if (version < kFormatVersionOldest || version > kFormatVersion) return false;
   Checkpoint read;
   const auto partner_count = in.take<uint32_t>();
   const auto range_count = in.take<uint32_t>();
@@ -154,11 +142,16 @@ bool decode_checkpoint(std::string_view bytes, Checkpoint* out) {
   read.next_segment = in.take<uint64_t>();
   // The counts are trusted no further than the bytes go.
   for (uint32_t i = 0; i < partner_count && !in.failed(); ++i) {
-    const auto partner_id = static_cast<int32_t>(in.take<uint32_t>());
+    Owner owner;
+    if (version == 1) {
+      owner = static_cast<int32_t>(in.take<uint32_t>());
+    } else if (!take_owner(&in, &owner)) {
+      return false;
+    }
     Position position;
     position.record = in.take<uint32_t>();
     position.lsn = in.take<uint64_t>();
-    read.partners[partner_id] = position;
+    read.partners[owner] = position;
   }
   for (uint32_t i = 0; i < range_count && !in.failed(); ++i) {
     LsnRange range;
@@ -188,13 +181,13 @@ Result<LoadedCheckpoint> load_checkpoint(Disk* disk, const std::string& folder) 
   }
   // A CRC that is right behind another version's number is no damage.
   if (bytes.size() > kMagic.size() + 8 && bytes.starts_with(kMagic) &&
-      get<uint32_t>(bytes.data() + kMagic.size()) != kFormatVersion &&
+      get<uint32_t>(bytes.data() + kMagic.size()) > kFormatVersion &&
       base::crc32c(std::string_view(bytes).substr(0, bytes.size() - 4)) ==
           get<uint32_t>(bytes.data() + bytes.size() - 4)) {
     return Status::error("journal checkpoint " + path + " has format version " +
                          std::to_string(get<uint32_t>(bytes.data() + kMagic.size())) +
-                         ", this program reads version " + std::to_string(kFormatVersion) +
-                         " only; start the program that wrote it");
+                         ", this program reads versions up to " + std::to_string(kFormatVersion) +
+                         "; start the program that wrote it");
   }
   loaded.state = CheckpointState::damaged;
   return loaded;

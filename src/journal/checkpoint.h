@@ -25,7 +25,7 @@ struct Checkpoint {
   // Everything before it is drained, whichever partner it belongs to.
   Position floor{1, 0};
   // Partners that are further than that: everything of theirs before it is drained.
-  std::map<int32_t, Position> partners;
+  std::map<Owner, Position> partners;
   // Segments that were deleted although one before them is not drained yet: their frames are
   // missing for a good reason. Ascending.
   std::vector<LsnRange> removed;
@@ -34,11 +34,11 @@ struct Checkpoint {
   uint64_t next_segment = 1;
 
   // From where this partner's records have to be drained.
-  Position start(int32_t partner_id) const {
-    const auto found = partners.find(partner_id);
+  Position start(const Owner& owner) const {
+    const auto found = partners.find(owner);
     return found == partners.end() || found->second < floor ? floor : found->second;
   }
-  bool drained(int32_t partner_id, Position record) const { return record < start(partner_id); }
+  bool drained(const Owner& owner, Position record) const { return record < start(owner); }
   // No frame at or above it is called drained, whole or in part: only such numbers may be given.
   // Higher than next_lsn while the segment being written is drained.
   uint64_t lsn_end() const;

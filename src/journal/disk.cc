@@ -2,9 +2,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,6 +15,13 @@
 
 namespace postback::journal {
 namespace {
+
+// Those that are known to. Btrfs, ZFS and F2FS write elsewhere what is overwritten, and a file
+// server may do as it likes.
+bool overwrites_in_place(uint32_t file_system) {
+  return file_system == EXT4_SUPER_MAGIC || file_system == XFS_SUPER_MAGIC ||
+         file_system == TMPFS_MAGIC || file_system == OVERLAYFS_SUPER_MAGIC;
+}
 
 class RealFile final : public File {
  public:
@@ -138,10 +146,12 @@ class RealDisk final : public Disk {
   }
 
   int space(const std::string& path, Space* space) override {
-    struct statvfs status {};
-    if (::statvfs(path.c_str(), &status) != 0) return -errno;
-    space->free_bytes = static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
-    space->total_bytes = static_cast<uint64_t>(status.f_blocks) * status.f_frsize;
+    struct statfs status {};
+    if (::statfs(path.c_str(), &status) != 0) return -errno;
+    const auto fragment_bytes = static_cast<uint64_t>(status.f_frsize);
+    space->free_bytes = static_cast<uint64_t>(status.f_bavail) * fragment_bytes;
+    space->total_bytes = static_cast<uint64_t>(status.f_blocks) * fragment_bytes;
+    space->overwrites_in_place = overwrites_in_place(static_cast<uint32_t>(status.f_type));
     return 0;
   }
 

@@ -43,6 +43,8 @@ class Lock {
 struct Space {
   uint64_t free_bytes = 0;  // For a process without privileges.
   uint64_t total_bytes = 0;
+  // What was written and synced once can be overwritten without new space.
+  bool overwrites_in_place = true;
 };
 
 enum class OpenMode : uint8_t {

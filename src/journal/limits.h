@@ -6,7 +6,9 @@
 
 namespace postback::journal {
 
-constexpr uint32_t kFormatVersion = 1;
+// Written. Version 1, whose records are not marked with their control database, is read.
+constexpr uint32_t kFormatVersion = 2;
+constexpr uint32_t kFormatVersionOldest = 1;
 
 // Frames start at multiples of this, so a block that holds an acknowledged frame is never written
 // again, and frames behind damage are found by looking at every block only.
@@ -33,9 +35,13 @@ constexpr uint64_t kFailureWindowNs = 10'000'000'000;
 // After a spare could not be made (disk full, no inodes) it is tried again this much later.
 constexpr uint64_t kSpareRetryNs = 1'000'000'000;
 
-// Watermarks: less free space than that, and appends are refused before the disk does it.
+// Watermarks: with less free space than that no further segment is made, and appends are refused
+// when the segments that are prepared are full; at once on a disk that overwrites nothing in place.
 constexpr uint64_t kFreeSegmentsMin = 2;
 constexpr uint64_t kFreePercentMin = 5;
+
+// How often the free space is looked at, postbacks or not.
+constexpr uint64_t kSpaceIntervalNs = 1'000'000'000;
 
 // Appends of which the writer remembers the bytes at a time; more are refused.
 constexpr size_t kQueuedBytesMax = 4 * kFramePayloadBytesMax;

@@ -9,9 +9,8 @@ namespace {
 FrameReaderOptions frame_options(const ReaderOptions& options) {
   FrameReaderOptions frames = options.frames;
   if (options.include_drained) return frames;
-  const uint64_t first = options.partner_id.has_value()
-                             ? frames.checkpoint.start(*options.partner_id).lsn
-                             : frames.checkpoint.floor.lsn;
+  const uint64_t first = options.owner.has_value() ? frames.checkpoint.start(*options.owner).lsn
+                                                   : frames.checkpoint.floor.lsn;
   frames.first_lsn = std::max(frames.first_lsn, first);
   return frames;
 }
@@ -50,12 +49,11 @@ ReaderStep Reader::next() {
 
 // False when the record is not asked for.
 bool Reader::take_record(const FrameRecord& record) {
-  RecordPrefix prefix;
-  fault_ = read_prefix(record.bytes, &prefix);
+  fault_ = read_prefix(record.bytes, &prefix_);
   if (fault_ != RecordFault::none) return true;
-  if (options_.partner_id.has_value() && prefix.partner_id != *options_.partner_id) return false;
+  if (options_.owner.has_value() && prefix_.owner != *options_.owner) return false;
   position_ = {frames_.records_lsn(), record.index};
-  drained_ = options_.frames.checkpoint.drained(prefix.partner_id, position_);
+  drained_ = options_.frames.checkpoint.drained(prefix_.owner, position_);
   if (drained_ && !options_.include_drained) return false;
   fault_ = decode_record(record.bytes, &conversion_);
   return true;

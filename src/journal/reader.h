@@ -18,9 +18,9 @@ enum class ReaderStep : uint8_t {
 };
 
 struct ReaderOptions {
-  FrameReaderOptions frames;          // With the checkpoint from which to read.
-  std::optional<int32_t> partner_id;  // Only this partner's records.
-  bool include_drained = false;       // Those that the checkpoint calls drained too.
+  FrameReaderOptions frames;     // With the checkpoint from which to read.
+  std::optional<Owner> owner;    // Only this one's records.
+  bool include_drained = false;  // Those that the checkpoint calls drained too.
 };
 
 class Reader {
@@ -31,6 +31,7 @@ class Reader {
 
   // Valid until next().
   const Conversion& conversion() const { return conversion_; }
+  const Owner& owner() const { return prefix_.owner; }
   Position position() const { return position_; }  // Of the record.
   // Where to go on behind it: drained up to here when this record is.
   Position position_after() const { return {position_.lsn, position_.record + 1}; }
@@ -47,6 +48,7 @@ class Reader {
   FrameReader frames_;
   size_t next_record_ = 0;  // In frames_.records().
   RecordFault fault_ = RecordFault::none;
+  RecordPrefix prefix_;
   Position position_;
   bool drained_ = false;
   Conversion conversion_;

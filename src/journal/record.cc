@@ -1,5 +1,7 @@
 #include "journal/record.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "journal/bytes.h"
@@ -8,14 +10,16 @@ namespace postback::journal {
 namespace {
 
 constexpr uint8_t kTypeConversion = 1;
-constexpr uint8_t kConversionVersion = 1;
+// A conversion of version 2 has a mark behind the prefix, one of version 1 has none.
+constexpr uint8_t kVersionUnmarked = 1;
+constexpr uint8_t kVersionMarked = 2;
 constexpr size_t kFixedBytes = 64;  // Of a conversion, behind the prefix.
 
 enum Flag : uint8_t { kHasDatetime = 1, kHasSaleAmount = 2, kHasEarning = 4, kFlagsAll = 7 };
 
 constexpr auto kFieldCount = static_cast<uint32_t>(Field::kCount);
 // The numbers of fields and reasons are part of the format. Whoever adds one appends it, gives
-// conversions a new version, and keeps reading version 1.
+// conversions a new version, and keeps reading those before.
 static_assert(kFieldCount == 15 && static_cast<int>(Field::body) == 14);
 static_assert(static_cast<int>(Reason::database_refused) == 11);
 
@@ -40,6 +44,30 @@ bool read_amount(bool present, Wide units, uint8_t scale, std::optional<Decimal>
   if (value <= -bound || value >= bound) return false;
   *out = Decimal{value, scale};
   return true;
+}
+
+size_t mark_bytes(const Owner& owner) {
+  return owner.is_marked() ? owner.registry.size() + 1 + owner.code.size() : 0;
+}
+
+void append_mark(const Owner& owner, std::string* out) {
+  out->append(owner.registry.begin(), owner.registry.end());
+  append<uint8_t>(out, static_cast<uint8_t>(owner.code.size()));
+  out->append(owner.code);
+}
+
+// `bytes`: the record behind its prefix.
+RecordFault read_mark(std::string_view bytes, Owner* owner) {
+  Taker in(bytes);
+  const std::string_view registry = in.take_text(owner->registry.size());
+  const auto size = in.take<uint8_t>();
+  if (in.failed()) return RecordFault::too_short;
+  if (size > kOwnerCodeBytesMax) return RecordFault::bad_value;
+  std::copy(registry.begin(), registry.end(), owner->registry.begin());
+  owner->code = in.take_text(size);
+  if (in.failed()) return RecordFault::too_short;
+  // One that tells nothing would be version 1: a record has one form only.
+  return owner->is_marked() ? RecordFault::none : RecordFault::bad_value;
 }
 
 RecordFault decode_conversion(Taker in, Conversion* out) {
@@ -102,8 +130,8 @@ const char* record_fault_text(RecordFault fault) {
   return "none";
 }
 
-bool append_record(const Conversion& conversion, std::string* out) {
-  size_t size = kRecordPrefixBytes + kFixedBytes;
+bool append_record(const Conversion& conversion, const Owner& owner, std::string* out) {
+  size_t size = kRecordPrefixBytes + mark_bytes(owner) + kFixedBytes;
   uint32_t fields = 0;
   for (uint32_t i = 0; i < kFieldCount; ++i) {
     const auto field = static_cast<Field>(i);
@@ -116,9 +144,10 @@ bool append_record(const Conversion& conversion, std::string* out) {
   append<uint32_t>(out, static_cast<uint32_t>(size));
   append<uint32_t>(out, 0);  // The CRC comes last.
   append<uint8_t>(out, kTypeConversion);
-  append<uint8_t>(out, kConversionVersion);
+  append<uint8_t>(out, owner.is_marked() ? kVersionMarked : kVersionUnmarked);
   append<uint16_t>(out, 0);
   append<uint32_t>(out, static_cast<uint32_t>(conversion.partner_id));
+  if (owner.is_marked()) append_mark(owner, out);
   append<uint64_t>(out, static_cast<uint64_t>(conversion.id));
   append<uint64_t>(out, static_cast<uint64_t>(conversion.received_at_us));
   append<uint8_t>(out, static_cast<uint8_t>(conversion.reason));
@@ -152,11 +181,16 @@ RecordFault read_prefix(std::string_view bytes, RecordPrefix* prefix) {
   prefix->crc = get<uint32_t>(bytes.data() + 4);
   prefix->type = get<uint8_t>(bytes.data() + 8);
   prefix->version = get<uint8_t>(bytes.data() + 9);
-  prefix->partner_id = static_cast<int32_t>(get<uint32_t>(bytes.data() + 12));
+  prefix->owner = static_cast<int32_t>(get<uint32_t>(bytes.data() + 12));
   if (prefix->size < kRecordPrefixBytes || prefix->size > kRecordBytesMax) {
     return RecordFault::bad_size;
   }
-  return prefix->size > bytes.size() ? RecordFault::too_short : RecordFault::none;
+  if (prefix->size > bytes.size()) return RecordFault::too_short;
+  if (prefix->type != kTypeConversion || prefix->version != kVersionMarked) {
+    return RecordFault::none;
+  }
+  return read_mark(bytes.substr(kRecordPrefixBytes, prefix->size - kRecordPrefixBytes),
+                   &prefix->owner);
 }
 
 bool record_crc_valid(std::string_view record) {
@@ -172,10 +206,13 @@ RecordFault decode_record(std::string_view record, Conversion* out) {
   if (prefix.size != record.size()) return RecordFault::bad_size;
   if (!record_crc_valid(record)) return RecordFault::bad_crc;
   if (prefix.type != kTypeConversion) return RecordFault::unknown_type;
-  if (prefix.version != kConversionVersion) return RecordFault::unknown_version;
+  if (prefix.version != kVersionUnmarked && prefix.version != kVersionMarked) {
+    return RecordFault::unknown_version;
+  }
   if (get<uint16_t>(record.data() + 10) != 0) return RecordFault::bad_value;
-  out->partner_id = prefix.partner_id;
-  return decode_conversion(Taker(record.substr(kRecordPrefixBytes)), out);
+  out->partner_id = prefix.owner.partner_id;
+  const size_t front = kRecordPrefixBytes + mark_bytes(prefix.owner);
+  return decode_conversion(Taker(record.substr(front)), out);
 }
 
 }  // namespace postback::journal

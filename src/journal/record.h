@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "journal/limits.h"
+#include "journal/owner.h"
 #include "postback/conversion.h"
 
 namespace postback::journal {
@@ -24,20 +25,23 @@ const char* record_fault_text(RecordFault fault);
 
 constexpr size_t kRecordPrefixBytes = 16;
 
-// What stands in front of every record, of whatever type and version.
+// What stands in front of every record, of whatever type and version; and whose it is, as far as
+// this program knows the version.
 struct RecordPrefix {
   uint32_t size = 0;  // Of the whole record; kRecordPrefixBytes to kRecordBytesMax.
   uint32_t crc = 0;
   uint8_t type = 0;
   uint8_t version = 0;
-  int32_t partner_id = 0;
+  Owner owner;
 };
 
-// Appends the record. False, and nothing appended, when it would exceed kRecordBytesMax.
-[[nodiscard]] bool append_record(const Conversion& conversion, std::string* out);
+// Appends the record, marked with `owner`, whose partner id is the conversion's. False, and nothing
+// appended, when it would exceed kRecordBytesMax.
+[[nodiscard]] bool append_record(const Conversion& conversion, const Owner& owner,
+                                 std::string* out);
 
-// Reads the prefix at the front of `bytes`; its CRC is not checked. On success the whole record
-// lies within `bytes`.
+// Reads prefix and mark at the front of `bytes`; its CRC is not checked. On success the whole
+// record lies within `bytes`.
 [[nodiscard]] RecordFault read_prefix(std::string_view bytes, RecordPrefix* prefix);
 [[nodiscard]] bool record_crc_valid(std::string_view record);
 

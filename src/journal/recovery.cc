@@ -19,11 +19,11 @@ void add_records(const FrameReader& reader, SegmentSummary* segment, Recovered* 
     RecordPrefix prefix;
     if (read_prefix(record.bytes, &prefix) != RecordFault::none) continue;
     const Position position{reader.records_lsn(), record.index};
-    segment->add(prefix.partner_id, position);
+    segment->add(prefix.owner, position);
     ++out->records;
-    if (!out->checkpoint.checkpoint.drained(prefix.partner_id, position)) {
+    if (!out->checkpoint.checkpoint.drained(prefix.owner, position)) {
       ++out->undrained_records;
-      ++out->undrained_by_partner[prefix.partner_id];
+      ++out->undrained_by_owner[prefix.owner];
     }
   }
 }
@@ -187,6 +187,13 @@ Result<Recovered> survey(Disk* disk, const std::string& folder) {
   Result<LoadedCheckpoint> checkpoint = load_checkpoint(disk, folder);
   if (!checkpoint.ok()) return checkpoint.status();
   out.checkpoint = checkpoint.take();
+  Result<std::vector<Order>> orders = load_orders(disk, folder);
+  if (orders.ok()) {
+    out.orders = orders.take();
+    apply_discards(out.orders, &out.checkpoint.checkpoint);
+  } else {
+    out.orders_error = orders.status().message();
+  }
   Result<std::vector<uint64_t>> numbers = list_segments(disk, folder);
   if (!numbers.ok()) return numbers.status();
   FrameReaderOptions options;

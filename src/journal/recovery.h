@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "journal/checkpoint.h"
 #include "journal/frame_reader.h"
+#include "journal/orders.h"
 #include "journal/segment.h"
 
 namespace postback::journal {
@@ -26,7 +27,9 @@ struct Recovered {
   std::vector<std::string> kept;                // Files kept for a person: *.damaged, *.torn.
   uint64_t records = 0;                         // All that can be read, drained or not.
   uint64_t undrained_records = 0;               // Those that the checkpoint does not call drained.
-  std::map<int32_t, uint64_t> undrained_by_partner;
+  std::map<Owner, uint64_t> undrained_by_owner;
+  std::vector<Order> orders;  // The checkpoint calls drained what they discard.
+  std::string orders_error;   // Why those in the folder are not known; empty: they are.
   uint64_t next_lsn = 1;
   uint64_t next_segment = 1;
   uint64_t durable_records = 0;

@@ -43,7 +43,9 @@ HeaderFault decode_segment_header(std::string_view block, SegmentHeader* header)
     return HeaderFault::damaged;
   }
   header->version = get<uint32_t>(block.data() + 8);
-  if (header->version != kFormatVersion) return HeaderFault::unknown_version;
+  if (header->version < kFormatVersionOldest || header->version > kFormatVersion) {
+    return HeaderFault::unknown_version;
+  }
   header->number = get<uint64_t>(block.data() + 16);
   header->segment_bytes = get<uint64_t>(block.data() + 24);
   header->salt = get<uint64_t>(block.data() + 32);
@@ -104,8 +106,8 @@ base::Result<OpenSegment> open_segment(Disk* disk, const std::string& folder, ui
     if (fault == HeaderFault::unknown_version) {
       return base::Status::error(
           "journal segment " + path + " has format version " + std::to_string(header.version) +
-          ", this program reads version " + std::to_string(kFormatVersion) +
-          " only; let the program that wrote it drain it, or export it with that program's "
+          ", this program reads versions up to " + std::to_string(kFormatVersion) +
+          "; let the program that wrote it drain it, or export it with that program's "
           "postbackctl journal export");
     }
     if (fault == HeaderFault::damaged) {

@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "journal/disk.h"
 #include "journal/limits.h"
+#include "journal/owner.h"
 
 namespace postback::journal {
 
@@ -73,11 +74,11 @@ struct SegmentSummary {
   uint64_t first_lsn = 0;  // 0: no frames.
   uint64_t last_lsn = 0;
   uint64_t records = 0;
-  std::map<int32_t, PartnerTail> partners;
+  std::map<Owner, PartnerTail> partners;
   bool damaged = false;  // It is kept, under another name, when it is drained.
 
-  void add(int32_t partner_id, Position position) {
-    PartnerTail& tail = partners[partner_id];
+  void add(const Owner& owner, Position position) {
+    PartnerTail& tail = partners[owner];
     ++tail.records;
     tail.last = position;
     ++records;

@@ -27,8 +27,8 @@ uint64_t kernel_random() {
 
 }  // namespace
 
-bool Append::add(const Conversion& conversion) {
-  if (!append_record(conversion, &records)) return false;
+bool Append::add(const Conversion& conversion, const Owner& owner) {
+  if (!append_record(conversion, owner, &records)) return false;
   ++record_count;
   return true;
 }
@@ -73,10 +73,11 @@ Writer::Writer(WriterOptions options, std::unique_ptr<Lock> lock, Recovered reco
       durable_records_(recovered_.durable_records),
       sealed_(recovered_.segments) {
   for (const SegmentHeader& spare : recovered_.spares) {
-    if (spare.segment_bytes == options_.segment_bytes) {
+    if (spare.segment_bytes == options_.segment_bytes && spare.version == kFormatVersion) {
       leftover_spares_.push_back(spare);
     } else {
-      // Of another size: drained, since it is empty, so the next checkpoint removes it.
+      // Of another size or an older format: drained, since it is empty, so the next checkpoint
+      // removes it.
       SegmentSummary empty;
       empty.number = spare.number;
       empty.bytes = spare.segment_bytes;
@@ -137,6 +138,7 @@ void Writer::forget_segments(const std::vector<uint64_t>& numbers) {
 void Writer::run() {
   pthread_setname_np(pthread_self(), "journal");
   while (true) {
+    watch_space();
     if (queue_.empty() && !stopping_) wait();
     mailbox_.drain();
     if (!queue_.empty()) {
@@ -149,18 +151,26 @@ void Writer::run() {
   close();
 }
 
-// For the next message; or, while a segment is missing that could not be made, for its next try:
-// what was short at the start (descriptors, space) may be there again, and nobody else would look.
+// For the next message, but not for long: the space is looked at, and what was short when a segment
+// was to be made (space, descriptors) may be there again, also while no postback comes.
 void Writer::wait() {
-  if (spare_wanted()) return;
-  const bool complete = spare_ != nullptr && active_ != nullptr;
-  if (complete || state_ == WriterState::failed) {
-    mailbox_.wait();
-    return;
-  }
+  if (!spare_wanted()) mailbox_.wait_for(std::chrono::nanoseconds(kSpaceIntervalNs));
+}
+
+// So the operator is told before the first postback is refused, and when space was freed.
+void Writer::watch_space() {
   const uint64_t now_ns = options_.clock->monotonic_ns();
-  if (now_ns >= spare_retry_ns_) return;
-  mailbox_.wait_for(std::chrono::nanoseconds(spare_retry_ns_ - now_ns));
+  if (now_ns < space_watch_ns_) return;
+  space_watch_ns_ = now_ns + kSpaceIntervalNs;
+  std::string why;
+  const bool is_enough = space_left(&why);
+  {
+    const std::lock_guard lock(mutex_);
+    status_.space_error = why;
+  }
+  if (is_enough && state_ == WriterState::refusing && spare_ != nullptr) {
+    set_state(WriterState::ready, "");
+  }
 }
 
 void Writer::receive(Message& message) {
@@ -235,8 +245,10 @@ std::vector<Append*> Writer::take_appends() {
   return appends;
 }
 
+// What is prepared takes frames without new space; only another segment needs some.
 bool Writer::may_write() {
   if (state_ == WriterState::failed) return false;
+  if (overwrites_in_place_) return true;
   std::string why;
   if (space_left(&why)) return true;
   set_state(WriterState::refusing, why);
@@ -250,6 +262,7 @@ bool Writer::space_left(std::string* why) {
     *why = disk_error("read the free space of", options_.folder, error).message();
     return false;
   }
+  overwrites_in_place_ = space.overwrites_in_place;
   const uint64_t least = std::max(kFreeSegmentsMin * options_.segment_bytes,
                                   space.total_bytes / 100 * kFreePercentMin);
   if (space.free_bytes >= least) return true;
@@ -388,7 +401,9 @@ void Writer::use_spare() {
   }
   seal_active();
   active_ = std::move(spare_);
-  if (state_ == WriterState::preparing) set_state(WriterState::ready, "");
+  if (state_ == WriterState::preparing || state_ == WriterState::refusing) {
+    set_state(WriterState::ready, "");
+  }
 }
 
 // Closes the active segment without syncing it: each of its frames was synced, or failed.

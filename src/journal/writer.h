@@ -51,8 +51,9 @@ struct Append : Message {
   io::Mailbox* reply_mailbox = nullptr;
   MessageReceiver* reply_receiver = nullptr;
 
-  // False, and nothing added, when the record is larger than any record may be.
-  [[nodiscard]] bool add(const Conversion& conversion);
+  // False, and nothing added, when the record is larger than any record may be. `owner` marks it;
+  // its partner id is the conversion's.
+  [[nodiscard]] bool add(const Conversion& conversion, const Owner& owner = {});
   void clear();
 };
 
@@ -66,6 +67,8 @@ enum class WriterState : uint8_t {
 struct WriterStatus {
   WriterState state = WriterState::preparing;
   std::string error;  // Why refusing or failed; or the last failure.
+  // The disk is nearly full: no segment will be made. Empty: it is not.
+  std::string space_error;
   uint64_t durable_lsn = 0;
   uint64_t failed_frames = 0;
   // Monotonic time at which the frame being written was begun; 0: none. A disk that hangs shows
@@ -108,6 +111,7 @@ class Writer final : private MessageReceiver {
   base::Status start();
   void run();
   void wait();
+  void watch_space();
   void receive(Message& message) override;
 
   void commit_frame();
@@ -145,6 +149,8 @@ class Writer final : private MessageReceiver {
   std::deque<SegmentHeader> leftover_spares_;
   uint64_t spare_retry_ns_ = 0;  // Not before.
   std::string spare_error_;
+  uint64_t space_watch_ns_ = 0;       // Not before.
+  bool overwrites_in_place_ = false;  // As of the last look at the space.
   uint64_t next_segment_;
   uint64_t next_lsn_;
   uint64_t durable_lsn_;

@@ -25,6 +25,16 @@ constexpr Reason kReasons[] = {
      [](const Survey&, const ProcessReport& process) { return is_journal_refusing(process); }},
     {"journal_damaged",
      [](const Survey&, const ProcessReport& process) { return process.journal.damaged; }},
+    {"journal_space",
+     [](const Survey&, const ProcessReport& process) {
+       return !process.journal.space_error.empty();
+     }},
+    {"journal_held",
+     [](const Survey&, const ProcessReport& process) { return !process.journal.held.empty(); }},
+    {"journal_orders",
+     [](const Survey&, const ProcessReport& process) {
+       return !process.journal.orders_error.empty();
+     }},
 };
 
 }  // namespace

@@ -109,6 +109,7 @@ void JournalService::log_recovery() const {
     LOG_WARNING("journal", "one copy of the header of segment " + std::to_string(number) +
                                " is damaged; the other one is used");
   }
+  if (!recovered.orders_error.empty()) LOG_ERROR("journal", recovered.orders_error);
   if (recovered.checkpoint.state == journal::CheckpointState::damaged) {
     LOG_WARNING("journal",
                 "the checkpoint is damaged: everything is drained from the start, and "
@@ -169,10 +170,20 @@ JournalReport JournalService::report() const {
   const journal::WriterStatus status = writer_->status();
   report.state = state_name(status.state);
   report.error = status.error;
+  report.space_error = status.space_error;
   report.failed_frames = status.failed_frames;
   report.damaged = writer_->recovered().damaged();
   report.segments = writer_->sealed_segments().size();
-  backlog_.for_each([&](int32_t, const ingest::PartnerBacklog& partner) {
+  if (drain_ != nullptr) {
+    report.orders_error = drain_->orders_error();
+    for (const ingest::Hold& hold : drain_->holds()) {
+      const uint64_t records = hold.backlog->waiting();
+      if (records == 0) continue;
+      report.held.push_back({hold.owner, ingest::hold_reason_name(hold.reason), records});
+      report.held_records += records;
+    }
+  }
+  backlog_.for_each([&](const journal::Owner&, const ingest::PartnerBacklog& partner) {
     report.waiting += partner.waiting();
     const int64_t oldest_us = partner.oldest_us();
     if (oldest_us != 0 && (report.oldest_us == 0 || oldest_us < report.oldest_us)) {

@@ -17,17 +17,28 @@
 
 namespace postback::server {
 
+// Records that go nowhere until somebody sees to it; see ingest/owner_routes.h.
+struct HeldRecords {
+  journal::Owner owner;
+  const char* reason = "";
+  uint64_t records = 0;
+};
+
 // For /health, /info and /metrics.
 struct JournalReport {
   bool is_on = false;
   std::string state;     // "off", "preparing", "ready", "refusing", "failed".
   std::string reason;    // Why it is on or off.
   std::string error;     // Why it takes nothing, or the last failure.
+  std::string space_error;  // The disk is nearly full; empty: it is not.
   bool damaged = false;  // Acknowledged records were found to be lost at the start.
   uint64_t failed_frames = 0;
   uint64_t segments = 0;  // That wait to be drained, beside the one being written.
   uint64_t waiting = 0;   // Records, of all partners.
   int64_t oldest_us = 0;  // When the oldest was received; 0: none waits.
+  std::vector<HeldRecords> held;
+  uint64_t held_records = 0;
+  std::string orders_error;  // Why what was ordered about them is not done; empty: it is.
 };
 
 class JournalService {

@@ -95,6 +95,25 @@ int64_t age_s(int64_t time_us, const ProcessReport& process) {
   return time_us == 0 ? 0 : std::max<int64_t>(0, process.now_us - time_us) / 1'000'000;
 }
 
+// Records that match no partner, or one that is switched off.
+void append_held(JsonObject* journal, std::string* out, const JournalReport& report) {
+  journal->name("held");
+  out->push_back('[');
+  for (const HeldRecords& held : report.held) {
+    if (out->back() != '[') out->push_back(',');
+    JsonObject object(out);
+    object.text("partner", journal::owner_name(held.owner));
+    object.integer("partner_id", held.owner.partner_id);
+    if (held.owner.has_registry()) {
+      object.text("registry_id", base::uuid_text(held.owner.registry));
+    }
+    object.text("reason", held.reason);
+    object.integer("records", static_cast<int64_t>(held.records));
+    object.end();
+  }
+  out->push_back(']');
+}
+
 void append_journal(JsonObject* object, std::string* out, const ProcessReport& process) {
   const JournalReport& report = process.journal;
   object->name("journal");
@@ -103,9 +122,12 @@ void append_journal(JsonObject* object, std::string* out, const ProcessReport& p
   journal.text("reason", report.reason);
   if (report.is_on) {
     if (!report.error.empty()) journal.text("error", report.error);
+    if (!report.space_error.empty()) journal.text("space", report.space_error);
     journal.boolean("damaged", report.damaged);
     journal.integer("waiting", static_cast<int64_t>(report.waiting));
     journal.integer("oldest_s", age_s(report.oldest_us, process));
+    if (!report.held.empty()) append_held(&journal, out, report);
+    if (!report.orders_error.empty()) journal.text("orders_error", report.orders_error);
   }
   journal.end();
 }
@@ -259,7 +281,7 @@ const ingest::PartnerBacklog* backlog(const LaneReport& lane) {
 }
 
 // What became of the postbacks. At rest, by partner:
-// received + recovered = stored + duplicate + quarantined + unavailable + journaled.
+// received + recovered = stored + duplicate + quarantined + unavailable + discarded + journaled.
 void append_fates(std::string* out, const std::vector<const LaneReport*>& counted) {
   struct Fate {
     const char* name;
@@ -284,6 +306,8 @@ void append_fates(std::string* out, const std::vector<const LaneReport*>& counte
        }},
       {"postback_unavailable_total", "counter", "Postbacks that nothing could take: 503.",
        [](const LaneReport& lane) { return lane.counters.unavailable; }},
+      {"postback_discarded_total", "counter", "Records given up by postbackctl journal discard.",
+       [](const LaneReport& lane) { return backlog(lane)->discarded(); }},
       {"postback_journaled", "gauge", "Acknowledged, in the journal, not in the database yet.",
        [](const LaneReport& lane) { return backlog(lane)->waiting(); }},
   };
@@ -404,6 +428,8 @@ void append_journal_metrics(std::string* out, const ProcessReport& process) {
   if (!journal.is_on) return;
   one("journal_waiting", "gauge", "Records of all partners that are not in their database yet.",
       static_cast<int64_t>(journal.waiting));
+  one("journal_held", "gauge", "Those of them that match no partner, or one that is switched off.",
+      static_cast<int64_t>(journal.held_records));
   one("journal_oldest_seconds", "gauge", "Age of the oldest of them.",
       age_s(journal.oldest_us, process));
   one("journal_segments", "gauge", "Segments that wait to be drained, the current one not counted.",

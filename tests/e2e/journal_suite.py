@@ -82,7 +82,12 @@ class JournalSuite(Suite):
         """Fills DATA_DIR/journal as a server would have left it."""
         partner_id = {"involve_asia": 1, "rector": 2}[partner]
         subprocess.run([MAKER, folder or self.journal, str(partner_id), str(count),
+                        "--code", partner, "--registry", self.registry_id(),
                         *map(str, options)], check=True)
+
+    def registry_id(self):
+        control = SqliteDatabase(self.server.settings["DATABASE_URL"].removeprefix("sqlite:"))
+        return control.rows("SELECT registry_id FROM postback_registry")[0]["registry_id"]
 
     # Postbacks.
 

@@ -30,7 +30,7 @@ class Metrics:
         record that was found in the journal at the start, has become one of these."""
         gains = {name: self.sum(f"postback_{name}_total") for name in ("received", "recovered")}
         ends = {name: self.sum(f"postback_{name}_total")
-                for name in ("stored", "duplicate", "quarantined", "unavailable")}
+                for name in ("stored", "duplicate", "quarantined", "unavailable", "discarded")}
         ends["journaled"] = self.sum("postback_journaled")
         if sum(gains.values()) == sum(ends.values()):
             return None

@@ -47,17 +47,17 @@ class OneFileDisk final : public Disk {
 };
 
 // What was decoded encodes to a record that decodes to the same, byte for byte.
-void check_round_trip(const postback::Conversion& conversion) {
+void check_round_trip(const postback::Conversion& conversion, const Owner& owner) {
   std::string bytes;
-  CHECK(append_record(conversion, &bytes));
+  CHECK(append_record(conversion, owner, &bytes));
   RecordPrefix prefix;
   CHECK(read_prefix(bytes, &prefix) == RecordFault::none);
   CHECK(prefix.size == bytes.size() && record_crc_valid(bytes));
-  CHECK(prefix.partner_id == conversion.partner_id);
+  CHECK(prefix.owner == owner && owner.partner_id == conversion.partner_id);
   postback::Conversion copy;
   CHECK(decode_record(bytes, &copy) == RecordFault::none);
   std::string again;
-  CHECK(append_record(copy, &again) && again == bytes);
+  CHECK(append_record(copy, owner, &again) && again == bytes);
 }
 
 void read_segment(std::string_view frames, bool mended) {
@@ -84,7 +84,7 @@ void read_segment(std::string_view frames, bool mended) {
     restarts += last < reader.position() ? 0 : 1;
     CHECK(restarts <= 1);
     last = reader.position();
-    check_round_trip(reader.conversion());
+    check_round_trip(reader.conversion(), reader.owner());
   }
 }
 
@@ -92,9 +92,11 @@ void read_segment(std::string_view frames, bool mended) {
 void read_record(std::string_view bytes) {
   postback::Conversion conversion;
   if (decode_record(bytes, &conversion) != RecordFault::none) return;
-  check_round_trip(conversion);
+  RecordPrefix prefix;
+  CHECK(read_prefix(bytes, &prefix) == RecordFault::none);
+  check_round_trip(conversion, prefix.owner);
   std::string again;
-  CHECK(append_record(conversion, &again) && again == bytes);
+  CHECK(append_record(conversion, prefix.owner, &again) && again == bytes);
 }
 
 // The bytes with the size and the CRC that they should have as a record.

@@ -2,7 +2,7 @@
 // acknowledged and are in no database.
 //
 //   journal_maker FOLDER PARTNER_ID COUNT [--first N] [--segment-mib N] [--frame-records N]
-//                 [--poison N]
+//                 [--poison N] [--code CODE] [--registry UUID]
 //
 // Record n (from --first, 0, on) has the conversion id "journal-n", n mod 10007 cents sale and n
 // mod 101 cents earning. --poison: the sub_id of this one holds a NUL, which the server's own
@@ -28,6 +28,8 @@ struct Options {
   int64_t segment_mib = 1;
   int64_t frame_records = 1000;
   int64_t poison = -1;
+  std::string code;  // How the records are marked.
+  std::string registry;
 };
 
 bool read_number(const char* text, int64_t* number) {
@@ -44,6 +46,10 @@ bool read_options(int count, char** words, Options* options) {
   options->folder = words[1];
   for (int i = 4; i + 1 < count; i += 2) {
     const std::string_view name = words[i];
+    if (name == "--code" || name == "--registry") {
+      (name == "--code" ? options->code : options->registry) = words[i + 1];
+      continue;
+    }
     int64_t* number = name == "--first"           ? &options->first
                       : name == "--segment-mib"   ? &options->segment_mib
                       : name == "--frame-records" ? &options->frame_records
@@ -81,12 +87,13 @@ class Maker : public MessageReceiver {
     append_.reply_mailbox = &mailbox_;
     append_.reply_receiver = this;
     const int64_t now_us = base::system_clock().wall_us();
+    const Owner owner(options.registry, static_cast<int32_t>(options.partner_id), options.code);
     Conversion conversion;
     for (int64_t done = 0; done < options.count;) {
       append_.clear();
       for (int64_t i = 0; i < options.frame_records && done < options.count; ++i, ++done) {
         fill(options, options.first + done, now_us, &conversion);
-        if (!append_.add(conversion)) return false;
+        if (!append_.add(conversion, owner)) return false;
       }
       answered_ = false;
       writer_->append(&append_);
@@ -113,7 +120,7 @@ int run(int count, char** words) {
   if (!read_options(count, words, &options)) {
     std::fputs(
         "journal_maker FOLDER PARTNER_ID COUNT [--first N] [--segment-mib N] [--frame-records N] "
-        "[--poison N]\n",
+        "[--poison N] [--code CODE] [--registry UUID]\n",
         stderr);
     return 2;
   }

@@ -31,6 +31,10 @@ struct Invocation {
   std::optional<std::string> id;
   bool dry_run = false;
   bool watch = false;
+  bool yes = false;  // Do it, and do not only say what would be done.
+  std::optional<std::string> from;
+  std::optional<std::string> to;
+  std::optional<std::string> export_path;
   int limit = kQuarantineRowsDefault;
   std::vector<std::string> flags;  // The names of the flags that were given.
 };
@@ -64,6 +68,8 @@ int run_purge(const Invocation& invocation);
 int run_journal_verify(const Invocation& invocation);
 int run_journal_stat(const Invocation& invocation);
 int run_journal_export(const Invocation& invocation);
+int run_journal_assign(const Invocation& invocation);
+int run_journal_discard(const Invocation& invocation);
 
 // Every text that leaves the tool goes through here, so none can steer a terminal: values in it are
 // a sender's, a database's or another operator's (base/printable.h).

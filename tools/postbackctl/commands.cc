@@ -132,7 +132,8 @@ std::span<const Command> commands() {
        "conversion is stored, with the time at which it was received and the id that it had in "
        "the\n"
        "quarantine, and leaves the quarantine. So does what is a repeat of a stored conversion.\n"
-       "What is still no conversion stays. May be run beside running servers, and again.\n\n"
+       "What is still no conversion stays, and so does what a journal in this DATA_DIR has not\n"
+       "finished with (in_journal). May be run beside running servers, and again.\n\n"
        "  --partner CODE   only this partner's\n"
        "  --reason NAME    only those that have this reason in the quarantine\n"
        "  --id ID          only this one\n"
@@ -171,7 +172,8 @@ std::span<const Command> commands() {
        {"--json", "--watch"},
        "what the journal holds",
        "Counts the records in DATA_DIR/journal, by partner and by segment, and how many are not\n"
-       "in the partners' databases yet.\n"
+       "in the partners' databases yet, and which of them are held because they match no partner\n"
+       "or one that is switched off.\n"
        "  --watch          a line about once a second, until interrupted\n",
        run_journal_stat},
       {"journal export",
@@ -184,6 +186,35 @@ std::span<const Command> commands() {
        "were accepted, drained ones too. What is lost is told on standard error, and the exit\n"
        "code is 1. The output is the same with and without --json.\n",
        run_journal_export},
+      {"journal assign",
+       "",
+       0,
+       0,
+       {"--json", "--from", "--to", "--yes"},
+       "give held records to a partner",
+       "Records in the journal belong to the partner that had their id in the control database\n"
+       "that made them. When there is none any more, because the control database was made anew\n"
+       "or the partner was removed, they are held. This gives those of one code to the partner\n"
+       "whose they are. Without --yes it only says which, how many and how much money. May be run\n"
+       "beside a server. Nobody takes an order back: some records may have arrived already.\n\n"
+       "  --from CODE   as `journal stat` shows it, id:3 where it knows no code\n"
+       "  --to CODE     a partner of the control database\n"
+       "  --yes         do it\n",
+       run_journal_assign},
+      {"journal discard",
+       "",
+       0,
+       0,
+       {"--json", "--partner", "--export", "--yes"},
+       "give up held records, written to a file first",
+       "Gives up records that match no partner, or one that is switched off, so that they hold\n"
+       "their segments no longer. They are written to FILE first, as `journal export` does, and\n"
+       "are on the disk there before anything else is done. Without --yes it only says which, how\n"
+       "many and how much money. May be run beside a server.\n\n"
+       "  --partner CODE   as `journal stat` shows it, id:3 where it knows no code\n"
+       "  --export FILE    a new file\n"
+       "  --yes            do it\n",
+       run_journal_discard},
   };
   return all;
 }

@@ -10,9 +10,7 @@
 #include "base/json_writer.h"
 #include "base/time.h"
 #include "base/utf8.h"
-#include "command.h"
-#include "journal/reader.h"
-#include "journal/recovery.h"
+#include "journal_parts.h"
 #include "text_table.h"
 
 namespace postback::postbackctl {
@@ -23,16 +21,17 @@ using base::Status;
 using journal::Gap;
 using journal::Recovered;
 
-std::string folder_of(const Invocation& invocation) {
+}  // namespace
+
+std::string journal_folder(const Invocation& invocation) {
   return invocation.settings.data_dir + "/journal";
 }
 
-// A server that never kept a journal has no folder for it in its DATA_DIR; that is no error. Beside
-// a server that drains, a segment may be deleted between being listed and being opened; then it is
-// looked at again.
-Result<Recovered> look(const Invocation& invocation) {
+// Beside a server that drains, a segment may be deleted between being listed and being opened; then
+// it is looked at again.
+Result<Recovered> look_at_journal(const Invocation& invocation) {
   constexpr int kAttempts = 5;
-  const std::string folder = folder_of(invocation);
+  const std::string folder = journal_folder(invocation);
   const std::string& data_dir = invocation.settings.data_dir;
   std::vector<std::string> names;
   if (journal::real_disk().list(folder, &names) == -ENOENT) {
@@ -46,6 +45,8 @@ Result<Recovered> look(const Invocation& invocation) {
   }
   return found;
 }
+
+namespace {
 
 void append_member(std::string* out, const char* name, uint64_t value) {
   if (out->back() != '{') out->push_back(',');
@@ -126,21 +127,21 @@ const char* checkpoint_text(journal::CheckpointState state) {
   return "missing";
 }
 
-// Records by partner over all segments.
-std::map<int32_t, uint64_t> records_by_partner(const Recovered& found) {
-  std::map<int32_t, uint64_t> records;
+// Records by whose they are over all segments.
+std::map<journal::Owner, uint64_t> records_by_owner(const Recovered& found) {
+  std::map<journal::Owner, uint64_t> records;
   for (const journal::SegmentSummary& segment : found.segments) {
-    for (const auto& [partner_id, tail] : segment.partners) records[partner_id] += tail.records;
+    for (const auto& [owner, tail] : segment.partners) records[owner] += tail.records;
   }
   return records;
 }
 
-uint64_t undrained_of(const Recovered& found, int32_t partner_id) {
-  const auto position = found.undrained_by_partner.find(partner_id);
-  return position == found.undrained_by_partner.end() ? 0 : position->second;
+uint64_t undrained_of(const Recovered& found, const journal::Owner& owner) {
+  const auto position = found.undrained_by_owner.find(owner);
+  return position == found.undrained_by_owner.end() ? 0 : position->second;
 }
 
-std::string stat_json(const Recovered& found) {
+std::string stat_json(const Recovered& found, const partner::PartnerTable* table) {
   std::string json = "{";
   append_member(&json, "records", found.records);
   append_member(&json, "undrained_records", found.undrained_records);
@@ -149,11 +150,18 @@ std::string stat_json(const Recovered& found) {
   append_text_member(&json, "checkpoint", checkpoint_text(found.checkpoint.state));
   json += std::string(",\"damaged\":") + (found.damaged() ? "true" : "false");
   json += ",\"partners\":[";
-  for (const auto& [partner_id, records] : records_by_partner(found)) {
+  for (const auto& [owner, records] : records_by_owner(found)) {
     json += json.back() == '[' ? "{" : ",{";
-    json += "\"partner_id\":" + std::to_string(partner_id);
+    json += "\"partner_id\":" + std::to_string(owner.partner_id);
+    if (!owner.code.empty()) append_text_member(&json, "partner", journal::owner_name(owner));
+    if (owner.has_registry()) {
+      append_text_member(&json, "registry_id", base::uuid_text(owner.registry));
+    }
     append_member(&json, "records", records);
-    append_member(&json, "undrained_records", undrained_of(found, partner_id));
+    append_member(&json, "undrained_records", undrained_of(found, owner));
+    const OwnerState state = state_of(found, owner, table);
+    append_text_member(&json, "state", state.word);
+    if (*state.reason != '\0') append_text_member(&json, "reason", state.reason);
     json += "}";
   }
   json += "],\"segments\":[";
@@ -169,25 +177,33 @@ std::string stat_json(const Recovered& found) {
   return json + "]}\n";
 }
 
-std::string stat_text(const Recovered& found) {
+std::string stat_text(const Recovered& found, const partner::PartnerTable* table) {
   std::string text = "records          " + std::to_string(found.records) + "\nnot drained yet  " +
                      std::to_string(found.undrained_records) + "\nspare segments   " +
                      std::to_string(found.spares.size()) + "\ncheckpoint       " +
                      checkpoint_text(found.checkpoint.state) + "\ndamaged          " +
                      (found.damaged() ? "yes; see postbackctl journal verify" : "no") + "\n";
   if (found.segments.empty()) return text;
-  TextTable partners({"PARTNER ID", "RECORDS", "NOT DRAINED YET"});
-  for (const auto& [partner_id, records] : records_by_partner(found)) {
-    partners.add({std::to_string(partner_id), std::to_string(records),
-                  std::to_string(undrained_of(found, partner_id))});
+  TextTable partners({"PARTNER", "ID", "CONTROL DATABASE", "RECORDS", "NOT DRAINED YET", "STATE"});
+  std::string held;
+  for (const auto& [owner, records] : records_by_owner(found)) {
+    const OwnerState state = state_of(found, owner, table);
+    partners.add({journal::owner_name(owner), std::to_string(owner.partner_id),
+                  owner.has_registry() ? base::uuid_text(owner.registry) : "-",
+                  std::to_string(records), std::to_string(undrained_of(found, owner)),
+                  state.word + (state.word == "assigned" ? " " + state.detail : "")});
+    if (state.word != "held") continue;
+    held += "held: " + std::to_string(undrained_of(found, owner)) + " records of " +
+            journal::owner_text(owner) + ": " + state.detail + "\n";
   }
+  if (!found.orders_error.empty()) held += "orders: " + found.orders_error + "\n";
   TextTable segments({"SEGMENT", "BYTES", "FIRST FRAME", "LAST FRAME", "RECORDS"});
   for (const journal::SegmentSummary& segment : found.segments) {
     segments.add({std::to_string(segment.number), std::to_string(segment.bytes),
                   std::to_string(segment.first_lsn), std::to_string(segment.last_lsn),
                   std::to_string(segment.records)});
   }
-  return text + "\n" + partners.text() + "\n" + segments.text();
+  return text + "\n" + partners.text() + held + "\n" + segments.text();
 }
 
 // A text that is not UTF-8 follows once more in hexadecimal, so that no byte is lost.
@@ -212,6 +228,8 @@ std::string time_text(int64_t time_us) {
   return text;
 }
 
+}  // namespace
+
 std::string record_json(const journal::Reader& reader) {
   const Conversion& conversion = reader.conversion();
   // In the order of Field.
@@ -226,6 +244,11 @@ std::string record_json(const journal::Reader& reader) {
   json += std::string(",\"drained\":") + (reader.drained() ? "true" : "false");
   json += ",\"id\":" + std::to_string(conversion.id);
   json += ",\"partner_id\":" + std::to_string(conversion.partner_id);
+  const journal::Owner& owner = reader.owner();
+  if (!owner.code.empty()) append_text_member(&json, "partner", journal::owner_name(owner));
+  if (owner.has_registry()) {
+    append_text_member(&json, "registry_id", base::uuid_text(owner.registry));
+  }
   append_text_member(&json, "received_at", time_text(conversion.received_at_us));
   append_text_member(&json, "reason", reason_name(conversion.reason));
   if (conversion.conversion_datetime_us.has_value()) {
@@ -244,10 +267,8 @@ std::string record_json(const journal::Reader& reader) {
   return json + "}\n";
 }
 
-}  // namespace
-
 int run_journal_verify(const Invocation& invocation) {
-  Result<Recovered> found = look(invocation);
+  Result<Recovered> found = look_at_journal(invocation);
   if (!found.ok()) return fail(found.status().message());
   print(invocation.json ? verify_json(found.value()) : verify_text(found.value()));
   return found.value().damaged() ? kFailed : kOk;
@@ -262,8 +283,10 @@ std::string watch_line(const Recovered& found, double per_second) {
   std::string line;
   base::append_iso8601(&line, base::system_clock().wall_us());
   line += "  not drained " + std::to_string(found.undrained_records) + "  " + change;
-  for (const auto& [partner_id, records] : found.undrained_by_partner) {
-    line += "  partner " + std::to_string(partner_id) + ": " + std::to_string(records);
+  for (const auto& [owner, records] : found.undrained_by_owner) {
+    const std::string name =
+        owner.code.empty() ? std::to_string(owner.partner_id) : journal::owner_name(owner);
+    line += "  partner " + name + ": " + std::to_string(records);
   }
   return line + "\n";
 }
@@ -275,13 +298,13 @@ int watch_journal(const Invocation& invocation) {
   uint64_t seen_ns = 0;
   while (true) {
     const uint64_t began_ns = clock.monotonic_ns();
-    Result<Recovered> found = look(invocation);
+    Result<Recovered> found = look_at_journal(invocation);
     if (!found.ok()) return fail(found.status().message());
     const uint64_t now_ns = clock.monotonic_ns();
     const uint64_t undrained = found.value().undrained_records;
     const double seconds = seen_ns == 0 ? 0 : static_cast<double>(now_ns - seen_ns) / 1e9;
     const double fewer = static_cast<double>(seen_before) - static_cast<double>(undrained);
-    print(invocation.json ? stat_json(found.value())
+    print(invocation.json ? stat_json(found.value(), nullptr)
                           : watch_line(found.value(), seconds > 0 ? fewer / seconds : 0));
     std::fflush(stdout);
     seen_before = undrained;
@@ -296,16 +319,19 @@ int watch_journal(const Invocation& invocation) {
 
 int run_journal_stat(const Invocation& invocation) {
   if (invocation.watch) return watch_journal(invocation);
-  Result<Recovered> found = look(invocation);
+  Result<Recovered> found = look_at_journal(invocation);
   if (!found.ok()) return fail(found.status().message());
-  print(invocation.json ? stat_json(found.value()) : stat_text(found.value()));
+  // Only to say what is held; the journal is told without it.
+  auto table = read_table(invocation.settings);
+  const partner::PartnerTable* partners = table.ok() ? table.value().get() : nullptr;
+  print(invocation.json ? stat_json(found.value(), partners) : stat_text(found.value(), partners));
   return kOk;
 }
 
 int run_journal_export(const Invocation& invocation) {
-  const std::string folder = folder_of(invocation);
+  const std::string folder = journal_folder(invocation);
   journal::Disk& disk = journal::real_disk();
-  Result<Recovered> found = look(invocation);
+  Result<Recovered> found = look_at_journal(invocation);
   if (!found.ok()) return fail(found.status().message());
   journal::ReaderOptions options;
   options.frames.disk = &disk;

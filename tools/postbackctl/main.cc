@@ -20,7 +20,7 @@ using base::Status;
 // A flag without a value.
 bool is_switch(const std::string& name) {
   return name == "--json" || name == "--show-secrets" || name == "--restore" ||
-         name == "--dry-run" || name == "--watch";
+         name == "--dry-run" || name == "--watch" || name == "--yes";
 }
 
 std::string usage_of(const Command& command) {
@@ -106,6 +106,12 @@ Status set_flag(const std::string& name, const std::string& value, Invocation* i
     invocation->reason = value;
   } else if (name == "--id") {
     invocation->id = value;
+  } else if (name == "--from") {
+    invocation->from = value;
+  } else if (name == "--to") {
+    invocation->to = value;
+  } else if (name == "--export") {
+    invocation->export_path = value;
   } else {
     const char* end = value.data() + value.size();
     const auto result = std::from_chars(value.data(), end, invocation->limit);
@@ -136,6 +142,7 @@ Status read_flags(const std::vector<std::string>& arguments, Invocation* invocat
       if (name == "--restore") invocation->restore = true;
       if (name == "--dry-run") invocation->dry_run = true;
       if (name == "--watch") invocation->watch = true;
+      if (name == "--yes") invocation->yes = true;
       continue;
     }
     if (equals == std::string::npos && i + 1 == arguments.size()) {
@@ -172,10 +179,10 @@ int run_command(Invocation invocation) {
 }
 
 int run(const std::vector<std::string>& command_line, const std::vector<std::string>& environment) {
-  base::Result<base::SettingsResult> read =
-      base::read_settings(command_line, environment,
-                          {"--json", "--show-secrets", "--restore", "--dry-run", "--watch",
-                           "--partner", "--reason", "--id", "--limit"});
+  base::Result<base::SettingsResult> read = base::read_settings(
+      command_line, environment,
+      {"--json", "--show-secrets", "--restore", "--dry-run", "--watch", "--yes", "--from", "--to",
+       "--export", "--partner", "--reason", "--id", "--limit"});
   if (!read.ok()) return fail(read.status().message(), kUsage);
   base::SettingsResult result = read.take();
   Invocation invocation;

@@ -7,6 +7,7 @@
 
 #include "base/json_writer.h"
 #include "command.h"
+#include "journal_ids.h"
 #include "postback/decimal.h"
 #include "postback/reason.h"
 #include "quarantine_choice.h"
@@ -35,8 +36,9 @@ struct RetryReport {
 
 class PartnerRetry {
  public:
-  PartnerRetry(const Partner& partner, const QuarantineQuery& query, bool dry_run)
-      : partner_(partner), query_(query), dry_run_(dry_run) {}
+  PartnerRetry(const Partner& partner, const QuarantineQuery& query, const JournalIds& journal,
+               bool dry_run)
+      : partner_(partner), query_(query), journal_(journal), dry_run_(dry_run) {}
 
   // Not ok: the report holds what was done until then, and the rest is as it was.
   Status run() {
@@ -75,7 +77,8 @@ class PartnerRetry {
     std::vector<Conversion> conversions(rows.size());
     std::vector<Move> moves;
     for (size_t i = 0; i < rows.size(); ++i) {
-      const std::string reason = replay_->replay(rows[i], &conversions[i]);
+      const std::string reason =
+          journal_.holds(rows[i].id) ? kStaysInJournal : replay_->replay(rows[i], &conversions[i]);
       if (reason.empty()) {
         moves.push_back({&conversions[i], MoveResult::pending});
       } else {
@@ -147,6 +150,7 @@ class PartnerRetry {
 
   const Partner& partner_;
   QuarantineQuery query_;
+  const JournalIds& journal_;
   bool dry_run_;
   std::unique_ptr<SqlClient> client_;
   std::unique_ptr<QuarantineMover> mover_;
@@ -227,10 +231,17 @@ int run_quarantine_retry(const Invocation& invocation) {
   bool complete = true;
   Result<std::vector<Partner>> partners = chosen_partners(invocation, &complete);
   if (!partners.ok()) return fail(partners.status().message());
+  Result<JournalIds> journal = JournalIds::load(invocation.settings);
+  if (!journal.ok()) {
+    return fail(journal.status().message() +
+                "; run this as the user of the server, with its "
+                "DATA_DIR, or with another DATA_DIR if it has no "
+                "journal here");
+  }
   std::string text;
   std::string json;
   for (const Partner& partner : partners.value()) {
-    PartnerRetry retry(partner, query.value(), invocation.dry_run);
+    PartnerRetry retry(partner, query.value(), journal.value(), invocation.dry_run);
     const Status status = retry.run();
     const RetryReport& report = retry.report();
     if (report.row_count > 0) {

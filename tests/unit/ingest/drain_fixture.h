@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -44,6 +45,7 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
   struct Record {
     int32_t partner_id = 0;
     journal::Position position;
+    journal::Owner owner;
   };
   static constexpr int kFrameRecords = 100;  // Of which a segment holds several.
   static constexpr uint64_t kSecond = 1'000'000'000;
@@ -80,6 +82,10 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
     environment.lanes = &lanes_;
     drain_ = std::make_unique<Drain>(std::move(environment));
   }
+  // How the records of a partner's lanes are marked.
+  static journal::Owner owner(int32_t partner_id) {
+    return journal::Owner("", partner_id, "p" + std::to_string(partner_id));
+  }
   void start() { ASSERT_TRUE(drain_->start().ok()); }
   // As the server stops: nothing more is sent, and the lanes answer what was.
   void close() {
@@ -103,7 +109,8 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
     writer_.reset();
   }
 
-  void set_partners(const std::map<int32_t, int32_t>& lanes_by_id) {
+  void set_partners(const std::map<int32_t, int32_t>& lanes_by_id,
+                    const std::function<void(Partner*)>& change = {}) {
     std::vector<std::shared_ptr<const partner::PartnerEntry>> entries;
     for (const auto& [id, lanes] : lanes_by_id) {
       auto entry = std::make_shared<partner::PartnerEntry>();
@@ -111,6 +118,7 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
       entry->partner.partner_code = "p" + std::to_string(id);
       entry->partner.endpoint_path = "/p" + std::to_string(id);
       entry->partner.lanes = lanes;
+      if (change) change(&entry->partner);
       entries.push_back(std::move(entry));
     }
     drain_->set_table(std::make_shared<partner::PartnerTable>(std::move(entries), ++version_));
@@ -119,7 +127,7 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
   // Durable, and counted, as a lane does it: away meanwhile. Returns the first row id.
   int64_t append(int32_t partner_id, int count, int settled_count = 0) {
     const int64_t first_id = next_id_;
-    PartnerBacklog& backlog = backlog_->of(partner_id);
+    PartnerBacklog& backlog = backlog_->of(mark ? *mark : owner(partner_id));
     backlog.lane_away();
     for (int done = 0; done < count; done += kFrameRecords) {
       append_frame(partner_id, std::min(kFrameRecords, count - done), settled_count - done);
@@ -128,11 +136,12 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
     return first_id;
   }
   void append_frame(int32_t partner_id, int count, int settled_count) {
-    PartnerBacklog& backlog = backlog_->of(partner_id);
+    PartnerBacklog& backlog = backlog_->of(mark ? *mark : owner(partner_id));
     journal::Append append;
     const int64_t first_id = next_id_;
     for (int i = 0; i < count; ++i) {
-      EXPECT_TRUE(append.add(make_conversion(next_id_++, partner_id)));
+      EXPECT_TRUE(
+          append.add(make_conversion(next_id_++, partner_id), mark ? *mark : owner(partner_id)));
     }
     Door door;
     append.reply_mailbox = &appends_;
@@ -147,7 +156,7 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
     for (int i = 0; i < count; ++i) {
       journal::Position position = append.first;
       position.record += static_cast<uint32_t>(i);
-      records_[first_id + i] = {partner_id, position};
+      records_[first_id + i] = {partner_id, position, mark ? *mark : owner(partner_id)};
       if (i >= settled_count) {
         ++added;
         continue;
@@ -196,7 +205,7 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
     for (size_t i = 0; i < batch->row_count; ++i) {
       const Conversion& row = batch->rows[i]->conversion;
       EXPECT_EQ(row.partner_id, batch->partner_id);
-      if (backlog_->of(batch->partner_id).is_settled(row.id)) {
+      if (backlog_->of(owner(batch->partner_id)).is_settled(row.id)) {
         batch->settled.push_back(row.id);
         continue;
       }
@@ -229,7 +238,7 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
     }
     return true;
   }
-  uint64_t waiting(int32_t partner_id) const { return backlog_->of(partner_id).waiting(); }
+  uint64_t waiting(int32_t partner_id) const { return backlog_->of(owner(partner_id)).waiting(); }
   bool is_stored(int64_t row_id) {
     return database_[records_.at(row_id).partner_id].contains(row_id);
   }
@@ -242,7 +251,7 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
   void expect_checkpoint_is_true() {
     const journal::Checkpoint now = checkpoint();
     for (const auto& [id, record] : records_) {
-      if (!now.drained(record.partner_id, record.position)) continue;
+      if (!now.drained(record.owner, record.position)) continue;
       EXPECT_TRUE(is_stored(id)) << "row " << id << " of partner " << record.partner_id
                                  << " is passed by the checkpoint";
     }
@@ -299,7 +308,8 @@ class DrainFixture : public ::testing::Test, public MessageReceiver {
   std::map<int64_t, Record> records_;                     // By row id: everything acknowledged.
   std::map<int32_t, std::set<int64_t>> database_;         // By partner.
   std::map<int32_t, std::vector<int64_t>> stored_order_;  // As they were stored first.
-  std::map<int32_t, Mode> modes_;                         // By partner.
+  std::optional<journal::Owner> mark;  // Of the records that append() makes, instead of their own.
+  std::map<int32_t, Mode> modes_;      // By partner.
   std::deque<ReplayBatch*> waiting_;
 };
 

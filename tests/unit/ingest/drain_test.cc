@@ -18,8 +18,8 @@ TEST_F(DrainTest, BringsEveryRecordInOrderAndNotesIt) {
   ASSERT_TRUE(comes_true([this] { return waiting(1) == 0; }));
   EXPECT_EQ(database_[1].size(), 3500u);
   EXPECT_TRUE(std::is_sorted(stored_order_[1].begin(), stored_order_[1].end()));
-  EXPECT_EQ(backlog_->of(1).drained().stored, 3500u);
-  ASSERT_TRUE(comes_true([this] { return checkpoint().drained(1, records_.at(3500).position); }));
+  EXPECT_EQ(backlog_->of(owner(1)).drained().stored, 3500u);
+  ASSERT_TRUE(comes_true([this] { return checkpoint().drained(owner(1), records_.at(3500).position); }));
   expect_checkpoint_is_true();
   close();
   EXPECT_LE(journal::list_segments(&journal::real_disk(), journal_).value().size(), 3u)
@@ -223,9 +223,9 @@ TEST_F(DrainTest, RowsThatAreSettledArePassedOverAndForgotten) {
   const int64_t first_id = append(1, 100, 40);
   start();
   ASSERT_TRUE(comes_true([this] { return waiting(1) == 0; }));
-  ASSERT_TRUE(comes_true([&] { return !backlog_->of(1).is_settled(first_id); }));
+  ASSERT_TRUE(comes_true([&] { return !backlog_->of(owner(1)).is_settled(first_id); }));
   EXPECT_EQ(stored_order_[1].size(), 60u);
-  EXPECT_EQ(backlog_->of(1).drained().stored, 60u);
+  EXPECT_EQ(backlog_->of(owner(1)).drained().stored, 60u);
   close();
   expect_nothing_is_lost();
 }

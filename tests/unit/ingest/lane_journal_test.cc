@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "ingest/owner_routes.h"
 #include "journal/fault_disk.h"
 #include "journal/writer.h"
 #include "lane_fixture.h"
@@ -96,7 +97,7 @@ class LaneJournalTest : public LaneFixture {
     wait_until([this] { return lane_->idle(); });
     turn();
   }
-  PartnerBacklog& backlog() { return backlog_.of(partner_.id); }
+  PartnerBacklog& backlog() { return backlog_.of(owner_of(partner_)); }
   ReplayBatch& replay(const std::vector<std::string>& ids) {
     auto batch = std::make_unique<ReplayBatch>();
     batch->partner_id = 1;

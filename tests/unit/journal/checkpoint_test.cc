@@ -219,14 +219,14 @@ TEST_F(CheckpointTest, OneThatWasCommittedSurvivesAPowerCutWhole) {
 TEST_F(CheckpointTest, OneOfALaterVersionIsRefused) {
   writer_.reset();
   std::string bytes = encode_checkpoint(full_checkpoint());
-  bytes[8] = 2;
+  bytes[8] = 3;
   bytes.resize(bytes.size() - 4);
   const uint32_t crc = base::crc32c(bytes);
   for (int i = 0; i < 4; ++i) bytes.push_back(static_cast<char>(crc >> (8 * i)));
   disk_.set_content(std::string(kFolder) + "/" + kCheckpointName, bytes);
   base::Result<LoadedCheckpoint> loaded = load_checkpoint(&disk_, kFolder);
   ASSERT_FALSE(loaded.ok());
-  EXPECT_THAT(loaded.status().message(), HasSubstr("format version 2"));
+  EXPECT_THAT(loaded.status().message(), HasSubstr("format version 3"));
 }
 
 }  // namespace

@@ -49,19 +49,19 @@ Conversion random_conversion(std::mt19937_64* random) {
 
 std::string bytes_of(const Conversion& conversion) {
   std::string bytes;
-  CHECK(append_record(conversion, &bytes));
+  CHECK(append_record(conversion, Owner(conversion.partner_id), &bytes));
   return bytes;
 }
 
-AppendResult Client::append(int64_t first_id, int count, int32_t partner_id) {
+AppendResult Client::append(int64_t first_id, int count, const Owner& owner) {
   std::vector<Conversion> conversions;
-  for (int i = 0; i < count; ++i) conversions.push_back(make_conversion(first_id + i, partner_id));
-  return append(conversions);
+  for (int i = 0; i < count; ++i) conversions.push_back(make_conversion(first_id + i, owner.partner_id));
+  return append(conversions, owner);
 }
 
-AppendResult Client::append(const std::vector<Conversion>& conversions) {
+AppendResult Client::append(const std::vector<Conversion>& conversions, const Owner& owner) {
   auto append = std::make_unique<Append>();
-  for (const Conversion& conversion : conversions) CHECK(append->add(conversion));
+  for (const Conversion& conversion : conversions) CHECK(append->add(conversion, owner));
   append->reply_mailbox = &mailbox_;
   append->reply_receiver = this;
   Append* raw = append.get();

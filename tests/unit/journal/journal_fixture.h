@@ -39,8 +39,8 @@ class Client : public MessageReceiver {
  public:
   explicit Client(Writer* writer) : writer_(writer) {}
   // One append with `count` records from `first_id` on; waits for its answer.
-  AppendResult append(int64_t first_id, int count = 1, int32_t partner_id = 1);
-  AppendResult append(const std::vector<Conversion>& conversions);
+  AppendResult append(int64_t first_id, int count = 1, const Owner& owner = 1);
+  AppendResult append(const std::vector<Conversion>& conversions, const Owner& owner = {});
   AppendResult probe() { return append(std::vector<Conversion>()); }
   Position last_position() const { return last_position_; }
   // Ids that were acknowledged, and those that were given away without success.

@@ -109,7 +109,7 @@ TEST(Record, EveryWrongValueBehindARightCrcIsAValueToHandle) {
 TEST(Record, SaysWhenALaterProgramMadeIt) {
   Conversion out;
   std::string record = bytes_of(make_conversion(5));
-  record[9] = 2;
+  record[9] = 3;
   with_crc(&record);
   EXPECT_EQ(decode_record(record, &out), RecordFault::unknown_version);
   record[8] = 2;
@@ -121,7 +121,7 @@ TEST(Record, TooLargeOnesAreNotMade) {
   Conversion large;
   large.set(Field::body, std::string(kRecordBytesMax, 'x'));
   std::string out = "before";
-  EXPECT_FALSE(append_record(large, &out));
+  EXPECT_FALSE(append_record(large, Owner(1), &out));
   EXPECT_EQ(out, "before");
   Append append;
   EXPECT_FALSE(append.add(large));

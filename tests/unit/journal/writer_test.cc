@@ -30,6 +30,17 @@ class WriterTest : public testing::Test {
     return id;
   }
 
+  // What the writer's thread does by itself. False when it does not within 20 s.
+  template <typename Condition>
+  static bool comes_true(Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return true;
+  }
+
   FakeDisk disk_;
   FakeClock clock_;
 };
@@ -198,18 +209,47 @@ TEST_F(WriterTest, FailuresFarApartDoNotCloseTheJournal) {
   EXPECT_EQ(client.append(100), AppendResult::durable);
 }
 
-TEST_F(WriterTest, NearlyFullDisksRefuseBeforeTheDiskDoes) {
+TEST_F(WriterTest, WhatIsPreparedIsUsedUpBeforeANearlyFullDiskRefuses) {
   auto writer = open();
   Client client(writer.get());
   ASSERT_EQ(client.append(1), AppendResult::durable);
-  disk_.set_space({2 * kSmallSegmentBytes - 1, 1 << 20});
+  ASSERT_TRUE(comes_true([&] { return list_segments(&disk_, kFolder).value().size() == 2; }));
+  disk_.set_space({0, 1 << 20});
+  clock_.advance_ns(kSpaceIntervalNs);
+  EXPECT_TRUE(comes_true([&] { return !writer->status().space_error.empty(); }))
+      << "it is told before the first refusal";
+  AppendResult result = AppendResult::durable;
+  for (int64_t id = 2; result == AppendResult::durable && id < 100; ++id)
+    result = client.append(id);
+  EXPECT_EQ(result, AppendResult::refused);
+  EXPECT_EQ(writer->status().state, WriterState::refusing);
+  EXPECT_THAT(writer->status().error, HasSubstr("free"));
+  ASSERT_EQ(writer->sealed_segments().size(), 1u) << "the second one is full, too";
+  // Space is freed, and nobody sends anything.
+  disk_.set_space({1ull << 38, 1ull << 40});
+  clock_.advance_ns(kSpaceIntervalNs + kSpareRetryNs);
+  EXPECT_TRUE(comes_true([&] { return writer->status().state == WriterState::ready; }));
+  clock_.advance_ns(kSpaceIntervalNs);
+  EXPECT_TRUE(comes_true([&] { return writer->status().space_error.empty(); }));
+  EXPECT_EQ(client.append(1000), AppendResult::durable);
+  EXPECT_EQ(writer->status().failed_frames, 0u);
+  writer.reset();
+  EXPECT_EQ(read_everything(&disk_).ids.size(), client.acknowledged().size());
+}
+
+TEST_F(WriterTest, ANearlyFullDiskThatOverwritesNothingInPlaceRefusesAtOnce) {
+  disk_.set_space({1ull << 40, 1ull << 40, false});
+  auto writer = open();
+  Client client(writer.get());
+  ASSERT_EQ(client.append(1), AppendResult::durable);
+  disk_.set_space({2 * kSmallSegmentBytes - 1, 1 << 20, false});
   EXPECT_EQ(client.append(2), AppendResult::refused);
   EXPECT_EQ(writer->status().state, WriterState::refusing);
   EXPECT_THAT(writer->status().error, HasSubstr("free"));
   EXPECT_EQ(client.probe(), AppendResult::refused);
-  disk_.set_space({1ull << 30, 1ull << 40});  // Many segments, but less than five per cent.
+  disk_.set_space({1ull << 30, 1ull << 40, false});  // Many segments, but less than five per cent.
   EXPECT_EQ(client.append(3), AppendResult::refused);
-  disk_.set_space({1ull << 38, 1ull << 40});
+  disk_.set_space({1ull << 38, 1ull << 40, false});
   EXPECT_EQ(client.probe(), AppendResult::durable);
   EXPECT_EQ(writer->status().state, WriterState::ready);
   EXPECT_EQ(client.append(4), AppendResult::durable);
