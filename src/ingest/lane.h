@@ -27,6 +27,7 @@
 #include "ingest/dedupe_set.h"
 #include "ingest/flight.h"
 #include "ingest/id_order.h"
+#include "ingest/lane_memory.h"
 #include "ingest/postback.h"
 #include "ingest/replay.h"
 #include "ingest/row_id.h"
@@ -81,6 +82,7 @@ struct LaneCounters {
   std::array<uint64_t, kOutcomeCount> answers{};  // By Outcome.
   uint64_t batches = 0;
   uint64_t batches_failed = 0;
+  uint64_t memory_forgotten = 0;  // How often: see LaneMemory.
   base::Histogram batch_rows;
   base::Histogram latency_us;  // From the complete request to the outcome, success and duplicate.
 
@@ -165,7 +167,6 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   struct InFlightHash {
     size_t operator()(const InFlightId& key) const { return key.hash; }
   };
-  std::string name() const;  // For the log.
   void add_conversion(Postback& postback);
   void take(Postback& postback);
   void append(Flight* flight, Postback& postback);
@@ -175,6 +176,7 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   void slot_granted() override;
   void set_health(LaneHealth health);
   void mark_dirty();
+  std::string name() const;  // For the log.
   bool is_worth_a_batch() const;
   void submit(std::unique_ptr<Flight> flight);
   void committed(Flight& flight);
@@ -189,6 +191,9 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   void start_reads();
   void return_read(ReadJob& job);
   void close_when_done();
+
+  // lane_forget.cc
+  void forget_memory(const char* why);
 
   // lane_refusals.cc: rows that the database refuses.
   void refused(std::unique_ptr<Flight> flight);
@@ -220,8 +225,8 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
 
   const Partner partner_;
   const uint32_t slice_;
-  const uint32_t scope_;
   const LaneEnvironment environment_;
+  LaneMemory memory_;
   const std::string url_;
   RowIds row_ids_;
   std::unique_ptr<Store> store_;

@@ -53,7 +53,7 @@ void Lane::spilled(const std::vector<Postback*>& postbacks, const std::vector<in
     const bool is_conversion = postback->conversion.reason == Reason::none;
     const Outcome outcome = is_conversion ? Outcome::accepted : Outcome::quarantined;
     if (is_conversion) {
-      environment_.dedupe->add(scope_, postback->conversion.text(Field::conversion_id));
+      memory_.add(postback->conversion.text(Field::conversion_id));
       finish_waiters(*postback, outcome);
     }
     if (postback->with_store) {

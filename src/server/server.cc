@@ -67,6 +67,11 @@ base::Status Server::start() {
   Impl& impl = *impl_;
   const int core_count = impl.settings.cores > 0 ? impl.settings.cores : io::usable_cpu_count();
   if (base::Status status = impl.listen(core_count); !status.ok()) return status;
+  if (base::Status status = impl.services->keep_in(impl.settings.data_dir); !status.ok()) {
+    LOG_WARNING("store", status.message() +
+                             "; which primaries are older than a failover is not known, until they"
+                             " are met again");
+  }
   impl.retention = std::make_unique<retention::Retention>(&base::system_clock());
   impl.registry = std::make_unique<partner::Registry>(
       impl.settings, [&impl](std::shared_ptr<const partner::PartnerTable> table) {
