@@ -41,6 +41,7 @@ Lane::Lane(const Partner& partner, uint32_t slice, uint32_t scope,
   options.partner_id = partner.id;
   options.partner_code = partner.partner_code;
   options.registry_id = partner.registry_id;
+  options.memory_epoch = partner.memory_epoch;
   options.writer_id = writer_of(scope, environment);
   options.services = environment.services;
   options.loop = environment.loop;
@@ -74,7 +75,9 @@ std::string Lane::name() const {
 
 bool Lane::serves(const Partner& partner) const {
   return partner.id == partner_.id && partner.partner_code == partner_.partner_code &&
-         partner.effective_database_url == url_ && partner.lanes == partner_.lanes;
+         partner.effective_database_url == url_ && partner.lanes == partner_.lanes &&
+         partner.memory_epoch == partner_.memory_epoch &&
+         partner.registry_id == partner_.registry_id;
 }
 
 void Lane::add(Postback& postback) {

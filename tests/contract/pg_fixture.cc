@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "base/check.h"
+#include "store/pg_url.h"
 #include "base/time.h"
 
 namespace postback::store {

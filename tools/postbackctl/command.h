@@ -31,6 +31,7 @@ struct Invocation {
   std::optional<std::string> id;
   bool dry_run = false;
   bool watch = false;
+  bool yes = false;  // What cannot be taken back is meant.
   int limit = kQuarantineRowsDefault;
   std::vector<std::string> flags;  // The names of the flags that were given.
 };
@@ -60,6 +61,8 @@ int run_quarantine_list(const Invocation& invocation);
 int run_quarantine_show(const Invocation& invocation);
 int run_quarantine_export(const Invocation& invocation);
 int run_quarantine_retry(const Invocation& invocation);
+int run_forget(const Invocation& invocation);
+int run_doctor(const Invocation& invocation);
 int run_purge(const Invocation& invocation);
 int run_journal_verify(const Invocation& invocation);
 int run_journal_stat(const Invocation& invocation);

@@ -20,7 +20,7 @@ using base::Status;
 // A flag without a value.
 bool is_switch(const std::string& name) {
   return name == "--json" || name == "--show-secrets" || name == "--restore" ||
-         name == "--dry-run" || name == "--watch";
+         name == "--dry-run" || name == "--watch" || name == "--yes";
 }
 
 std::string usage_of(const Command& command) {
@@ -136,6 +136,7 @@ Status read_flags(const std::vector<std::string>& arguments, Invocation* invocat
       if (name == "--restore") invocation->restore = true;
       if (name == "--dry-run") invocation->dry_run = true;
       if (name == "--watch") invocation->watch = true;
+      if (name == "--yes") invocation->yes = true;
       continue;
     }
     if (equals == std::string::npos && i + 1 == arguments.size()) {
@@ -174,7 +175,7 @@ int run_command(Invocation invocation) {
 int run(const std::vector<std::string>& command_line, const std::vector<std::string>& environment) {
   base::Result<base::SettingsResult> read =
       base::read_settings(command_line, environment,
-                          {"--json", "--show-secrets", "--restore", "--dry-run", "--watch",
+                          {"--json", "--show-secrets", "--restore", "--dry-run", "--watch", "--yes",
                            "--partner", "--reason", "--id", "--limit"});
   if (!read.ok()) return fail(read.status().message(), kUsage);
   base::SettingsResult result = read.take();

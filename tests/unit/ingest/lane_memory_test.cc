@@ -133,12 +133,16 @@ TEST_F(LaneMemoryTest, MemoryIsNotBelievedLongAfterTheDatabaseWasMetLast) {
   turn();
   EXPECT_EQ(soon.outcome, Outcome::duplicate);
   pass(LaneMemory::kTrustNs);
-  if (!store_->submitted.empty()) finish_batch(BatchResult::committed);  // The filed repeat.
+  batch().sample_found = batch().sample.size();  // Of the batch that files the repeat.
+  finish_batch(BatchResult::committed);
   pass(LaneMemory::kTrustNs + 1);
   Postback& later = add("a");
   turn();
   EXPECT_EQ(later.outcome, Outcome::pending);
   EXPECT_EQ(batch().sample.size(), 1u);
+  batch().sample_found = 1;
+  finish_batch(BatchResult::committed, RowResult::duplicate);
+  EXPECT_EQ(later.outcome, Outcome::duplicate);
 }
 
 // What a process before this one acknowledged is in the journal, whatever the database has.
