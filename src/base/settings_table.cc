@@ -219,6 +219,16 @@ std::string read_ack_budget_ms(std::string_view text, Settings* settings) {
   return "";
 }
 
+std::string read_failover_tail_s(std::string_view text, Settings* settings) {
+  constexpr int64_t kFailoverTailSMax = 60;
+  int64_t value = 0;
+  if (!read_integer(text, 0, kFailoverTailSMax, &value)) {
+    return "not a time in seconds; give a number from 0 (off) to 60";
+  }
+  settings->failover_tail_s = static_cast<int>(value);
+  return "";
+}
+
 constexpr SettingDefinition kDefinitions[] = {
     {"HOST", "ADDRESS", "IP address to listen on; 0.0.0.0 on Cloud Run", read_host,
      [](const Settings& s) { return s.host; }, false},
@@ -251,6 +261,9 @@ constexpr SettingDefinition kDefinitions[] = {
      [](const Settings& s) { return std::to_string(s.journal_segment_mib); }, false},
     {"ACK_BUDGET_MS", "NUMBER", "after it the journal answers, not the database",
      read_ack_budget_ms, [](const Settings& s) { return std::to_string(s.ack_budget_ms); }, false},
+    {"FAILOVER_TAIL_S", "NUMBER", "stored rows kept so long, for a standby that lacks them",
+     read_failover_tail_s, [](const Settings& s) { return std::to_string(s.failover_tail_s); },
+     false},
 };
 
 }  // namespace

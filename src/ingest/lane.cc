@@ -31,6 +31,7 @@ Lane::Lane(const Partner& partner, uint32_t slice, uint32_t scope,
       slice_(slice),
       environment_(environment),
       memory_(environment.dedupe, scope),
+      tail_(environment.journal == nullptr ? 0 : environment.failover_tail_ns),
       url_(partner.effective_database_url),
       row_ids_(writer_of(scope, environment)),
       open_(std::make_unique<Flight>()),
@@ -271,6 +272,7 @@ void Lane::batch_done(Batch& batch) {
 }
 
 void Lane::committed(Flight& flight) {
+  if (tail_.is_on()) keep_tail(flight);
   const Postback* last = flight.postbacks.empty() ? nullptr : flight.postbacks.back();
   memory_.note_committed(
       last == nullptr ? std::string_view() : last->conversion.text(Field::conversion_id),
@@ -324,7 +326,10 @@ void Lane::failed(Flight& flight) {
 void Lane::store_changed() {
   const StoreStatus status = store_->status();
   const StoreState state = status.state;
-  if (memory_.store_changed(status)) forget_memory("its database is not the one it was");
+  if (memory_.store_changed(status)) {
+    forget_memory("its database is not the one it was");
+    replay_tail();
+  }
   if (state == StoreState::down || state == StoreState::schema_wrong) {
     set_health(LaneHealth::down);
   } else if (state == StoreState::up && health_ == LaneHealth::down) {

@@ -25,6 +25,7 @@
 #include "base/time.h"
 #include "ingest/backlog.h"
 #include "ingest/dedupe_set.h"
+#include "ingest/failover_tail.h"
 #include "ingest/flight.h"
 #include "ingest/id_order.h"
 #include "ingest/lane_memory.h"
@@ -100,8 +101,9 @@ struct LaneEnvironment {
   // The journal, and what it holds; both nullptr where there is none.
   journal::Writer* journal = nullptr;
   Backlog* backlog = nullptr;
-  size_t spill_bytes_max = 0;  // Of records that go to the journal together.
-  uint64_t budget_ns = 0;      // By when a postback is answered; see ACK_BUDGET_MS.
+  size_t spill_bytes_max = 0;     // Of records that go to the journal together.
+  uint64_t failover_tail_ns = 0;  // See FAILOVER_TAIL_S; 0: off.
+  uint64_t budget_ns = 0;         // By when a postback is answered; see ACK_BUDGET_MS.
   // How a lane gets its store: store::make_store, or a fake in tests.
   std::function<base::Result<std::unique_ptr<Store>>(const store::StoreOptions&, StoreClient*)>
       make_store = store::make_store;
@@ -194,6 +196,8 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
 
   // lane_forget.cc
   void forget_memory(const char* why);
+  void keep_tail(const Flight& flight);
+  void replay_tail();
 
   // lane_refusals.cc: rows that the database refuses.
   void refused(std::unique_ptr<Flight> flight);
@@ -227,6 +231,7 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   const uint32_t slice_;
   const LaneEnvironment environment_;
   LaneMemory memory_;
+  FailoverTail tail_;
   const std::string url_;
   RowIds row_ids_;
   std::unique_ptr<Store> store_;

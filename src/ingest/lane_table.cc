@@ -22,8 +22,9 @@ void tell_replaced(const Partner& before, const Partner& now) {
                             ": if it is another database, repeats of what is stored there are"
                             " stored again, and /stats begins anew");
   } else if (before.memory_epoch != now.memory_epoch) {
-    LOG_WARNING("lane", who + " forgets which conversion ids are durable, as postbackctl forget"
-                              " has asked: repeats are decided by the database");
+    LOG_WARNING("lane", who +
+                            " forgets which conversion ids are durable, as postbackctl forget"
+                            " has asked: repeats are decided by the database");
   }
 }
 

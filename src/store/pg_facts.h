@@ -37,14 +37,14 @@ struct PgFacts {
   " (SELECT to_jsonb(s)->>'incarnation' FROM postback_schema s LIMIT 1) AS incarnation"
 
 // The server's part of a row. Any role may ask on a PostgreSQL; other servers that speak its
-// protocol may refuse, then the store does without. The name of a WAL file begins with the timeline,
-// eight hexadecimal digits (PostgreSQL's manual, 9.27.3); pg_control_checkpoint() would know it only
-// since the last checkpoint.
-#define PG_SERVER_FACTS                                                             \
+// protocol may refuse, then the store does without. The name of a WAL file begins with the
+// timeline, eight hexadecimal digits (PostgreSQL's manual, 9.27.3); pg_control_checkpoint() would
+// know it only since the last checkpoint.
+#define PG_SERVER_FACTS                                                              \
   " (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier," \
-  " CASE WHEN pg_is_in_recovery() THEN NULL"                                        \
-  " ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline,"      \
-  " current_setting('synchronous_standby_names') <> ''"                             \
+  " CASE WHEN pg_is_in_recovery() THEN NULL"                                         \
+  " ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline,"       \
+  " current_setting('synchronous_standby_names') <> ''"                              \
   " AND current_setting('synchronous_commit') NOT IN ('off', 'local') AS waits_for_standby"
 
 // Takes what stands in the row, told by the names of the columns; others are left as they are.

@@ -61,7 +61,8 @@ std::span<const Command> commands() {
        "example:\n\n"
        "  postbackctl partner set rector timezone=Asia/Taipei lanes=2\n"
        "  postbackctl partner set rector parameter_mapping='{\"conversion_id\": \"id\"}'\n\n"
-       "  --yes   change the partner's database too: its conversions stay in the one before, which\n"
+       "  --yes   change the partner's database too: its conversions stay in the one before, "
+       "which\n"
        "          is then not asked any more whether a conversion is a repeat\n",
        run_partner_set},
       {"partner enable",
@@ -108,7 +109,8 @@ std::span<const Command> commands() {
        0,
        {"--json"},
        "look at all databases and tell what is wrong or risky",
-       "Looks at every partner's database: whether it answers, its schema, whose ids are in it, and\n"
+       "Looks at every partner's database: whether it answers, its schema, whose ids are in it, "
+       "and\n"
        "for PostgreSQL its timeline and whether the primary waits for a standby. Changes nothing.\n"
        "The exit code is 1 when something is wrong.\n",
        run_doctor},

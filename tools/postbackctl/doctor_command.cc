@@ -1,7 +1,9 @@
 // postbackctl doctor: looks at the databases as the server would, and tells what is wrong or risky.
 // A check is a function that adds findings; one more is one more line in kChecks.
+#include <unistd.h>
+
 #include <cstdlib>
-#include <map>
+#include <fstream>
 
 #include "base/json_writer.h"
 #include "base/log.h"
@@ -30,7 +32,7 @@ struct Finding {
 struct Patient {
   const base::Settings* settings;
   std::vector<Partner> partners;
-  store::KnownDatabases known;  // What the server keeps in DATA_DIR.
+  store::KnownDatabases known;  // As the server has kept them in DATA_DIR.
 };
 
 const char* level_name(Level level) {
@@ -54,8 +56,8 @@ void check_schema(SqlClient* client, const Partner& partner, const std::string& 
                   std::vector<Finding>* findings) {
   Result<SqlResult> version = client->query("SELECT max(version) FROM postback_schema");
   if (!version.ok()) {
-    findings->push_back({Level::warning, subject,
-                         "no tables yet; the server makes them with the first postback"});
+    findings->push_back(
+        {Level::warning, subject, "no tables yet; the server makes them with the first postback"});
     return;
   }
   const int found = std::atoi(text_of(version.value(), 0).c_str());
@@ -65,14 +67,15 @@ void check_schema(SqlClient* client, const Partner& partner, const std::string& 
                              std::to_string(store::kSchemaVersion)});
     return;
   }
-  Result<SqlResult> code = client->query(
-      "SELECT partner_code FROM postback_partner_codes WHERE partner_id = " +
-      std::to_string(partner.id));
+  Result<SqlResult> code =
+      client->query("SELECT partner_code FROM postback_partner_codes WHERE partner_id = " +
+                    std::to_string(partner.id));
   const std::string known = code.ok() ? text_of(code.value(), 0) : "";
   if (!known.empty() && known != partner.partner_code) {
     findings->push_back({Level::error, subject,
                          "its database knows partner id " + std::to_string(partner.id) + " as " +
-                             known + ": nothing is stored if another control database gave the id"});
+                             known +
+                             ": nothing is stored if another control database gave the id"});
   }
 }
 
@@ -90,8 +93,7 @@ void check_server(SqlClient* client, Patient* patient, const std::string& subjec
   store::DatabaseIdentity identity;
   identity.system_identifier = text_of(facts.value(), 0);
   const std::string timeline = text_of(facts.value(), 1);
-  identity.timeline =
-      static_cast<uint32_t>(std::strtoul(timeline.c_str(), nullptr, kHexadecimal));
+  identity.timeline = static_cast<uint32_t>(std::strtoul(timeline.c_str(), nullptr, kHexadecimal));
   if (timeline.empty()) {
     findings->push_back({Level::warning, subject, "the server that answered is a standby"});
     return;
@@ -121,13 +123,24 @@ void check_databases(Patient* patient, std::vector<Finding>* findings) {
     if (client.value()->kind() == base::DatabaseKind::postgresql) {
       check_server(client.value().get(), patient, subject, findings);
     }
-    if (findings->size() == before) findings->push_back({Level::ok, subject, "its database is well"});
+    if (findings->size() == before)
+      findings->push_back({Level::ok, subject, "its database is well"});
   }
 }
 
+// What the server keeps is read, and never written: the file is the server's (known_databases.h).
 void check_kept(Patient* patient, std::vector<Finding>* findings) {
-  const base::Status status = patient->known.keep_in(patient->settings->data_dir);
-  if (!status.ok()) findings->push_back({Level::warning, "databases.known", status.message()});
+  const std::string path = patient->settings->data_dir + "/databases.known";
+  if (access(path.c_str(), F_OK) != 0) return;
+  std::ifstream file(path);
+  std::string word;
+  store::DatabaseIdentity identity;
+  while (file >> word) {
+    if (word == "timeline" && file >> identity.system_identifier >> identity.timeline) {
+      static_cast<void>(patient->known.at(path, "", 0).meet(identity));
+    }
+  }
+  if (!file.eof()) findings->push_back({Level::warning, path, "cannot be read"});
 }
 
 constexpr void (*kChecks[])(Patient*, std::vector<Finding>*) = {check_kept, check_databases};
@@ -163,8 +176,8 @@ int run_doctor(const Invocation& invocation) {
   Result<std::unique_ptr<SqlClient>> control =
       open_control(invocation.settings, partner::SqlMode::read);
   if (!control.ok()) return fail(control.status().message());
-  Result<partner::Partners> loaded = partner::load_partners(
-      control.value().get(), partner::database_home(invocation.settings));
+  Result<partner::Partners> loaded =
+      partner::load_partners(control.value().get(), partner::database_home(invocation.settings));
   if (!loaded.ok()) return fail(loaded.status().message());
   std::vector<Finding> findings;
   for (const partner::BadPartner& bad : loaded.value().bad) {

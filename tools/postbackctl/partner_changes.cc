@@ -4,10 +4,10 @@
 #include <cstring>
 #include <utility>
 
+#include "base/database_url.h"
 #include "base/json_writer.h"
 #include "base/log.h"
 #include "base/printable.h"
-#include "base/database_url.h"
 #include "command.h"
 #include "control.h"
 #include "partner/partner_json.h"
@@ -128,17 +128,20 @@ struct Assignment {
 // Servers and database, without user and password: where rows go.
 std::string place_of(const std::string& url) {
   if (base::database_kind(url) == base::DatabaseKind::sqlite) return url;
-  const Result<store::PgTarget> target = store::parse_pg_url(url);
+  Result<store::PgTarget> target = store::parse_pg_url(url);
   return target.ok() ? target.value().place() : url;
 }
 
 // Empty, or what moving to another database means.
 std::string moves(const SqlRow& before, const Partner& after, const partner::DatabaseHome& home) {
-  const Result<Partner> old = partner::partner_from_row(before, home);
+  Result<Partner> old = partner::partner_from_row(before, home);
   if (!old.ok()) return "";
   const std::string& from = old.value().effective_database_url;
   const std::string& to = after.effective_database_url;
   if (place_of(from) == place_of(to)) return "";
+  // Nothing is left behind where nothing was made yet; one that is away may hold everything.
+  Result<bool> exists = partner::database_exists(from, kToolLimits);
+  if (exists.ok() && !exists.value()) return "";
   return "its rows would go to " + base::masked_url(to) + " instead of " + base::masked_url(from) +
          ". What is stored there stays there: the new database does not know its conversion ids, so"
          " repeats of them are stored and counted again, and /stats and /conversions begin anew";
