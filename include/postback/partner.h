@@ -41,6 +41,9 @@ struct Partner {
   std::string timezone = "UTC";  // IANA name or fixed offset ("+08:00").
   OnInvalid on_invalid = OnInvalid::refuse;
   int32_t lanes = 1;  // 1 to 64.
+  // Grows with each `postbackctl forget`: what servers remember of the partner's database under a
+  // lower one counts no more.
+  int64_t memory_epoch = 0;
   int64_t created_at_us = 0;
   int64_t updated_at_us = 0;
   // The control database that knows the partner by this id (see partner/control_identity.h): its

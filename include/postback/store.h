@@ -43,6 +43,10 @@ struct Batch : Message {
   int64_t duplicate_count = 0;
   int32_t partner_id = 0;
   int64_t duplicates_at_us = 0;  // The time under which duplicate_count is filed.
+  // Conversion ids of partner_id that memory calls durable, to be looked up in the same
+  // transaction; sample_found is set when the batch is committed. A purged row counts as found.
+  std::vector<std::string> sample;
+  size_t sample_found = 0;
   // Every id is believed new (the lane's set is complete for it): a plain INSERT may be tried
   // first. Only a hint; the unique index decides.
   bool expected_new = false;
@@ -52,7 +56,9 @@ struct Batch : Message {
   bool id_taken = false;
   std::string error;  // result other than committed: what the database said, for log and health.
 
-  bool empty() const { return conversions.empty() && quarantined.empty() && duplicate_count == 0; }
+  bool empty() const {
+    return conversions.empty() && quarantined.empty() && duplicate_count == 0 && sample.empty();
+  }
 };
 
 // Statistics of a partner since a point in time, exact: kept in table postback_stats as rows come
@@ -136,11 +142,20 @@ constexpr const char* store_state_name(StoreState state) {
   return "down";
 }
 
+// Whether a PostgreSQL primary holds a commit back until a standby has it.
+enum class StandbyWait : uint8_t { unknown, no, yes };
+
 struct StoreStatus {
   StoreState state = StoreState::idle;
   std::string error;  // Of the last failure, without secrets; empty when up.
   uint32_t connections = 0;
   uint32_t batches_in_flight = 0;
+  // How often the connection that stores has been made.
+  uint32_t openings = 0;
+  // How often the database turned out not to be the one it was, or to be gone: what was known of
+  // its rows counts no more. The store logs what differs.
+  uint32_t identity_changes = 0;
+  StandbyWait standby = StandbyWait::unknown;
 };
 
 class Store {

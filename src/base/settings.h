@@ -38,6 +38,8 @@ struct Settings {
       10'000'000;  // DEDUPE_IDS_MAX: ids kept in memory by the process, 1000 on.
   JournalMode journal = JournalMode::automatic;  // JOURNAL: auto, on, off.
   int journal_segment_mib = 64;  // JOURNAL_SEGMENT_MIB: 1 to 1024; two are prepared on disk.
+  int failover_tail_s = 0;  // FAILOVER_TAIL_S: 0 to 60. The rows of the last seconds are kept and
+                            // replayed when a standby was promoted.
   int ack_budget_ms = 1000;      // ACK_BUDGET_MS: 100 to 1500. A postback that its database has
                                  // not committed by then is answered from the journal.
   int lame_duck_s = 0;           // LAME_DUCK_S: 0 to 600. After SIGTERM, /readyz answers 503 for so

@@ -229,6 +229,16 @@ std::string read_lame_duck_s(std::string_view text, Settings* settings) {
   return "";
 }
 
+std::string read_failover_tail_s(std::string_view text, Settings* settings) {
+  constexpr int64_t kFailoverTailSMax = 60;
+  int64_t value = 0;
+  if (!read_integer(text, 0, kFailoverTailSMax, &value)) {
+    return "not a time in seconds; give a number from 0 (off) to 60";
+  }
+  settings->failover_tail_s = static_cast<int>(value);
+  return "";
+}
+
 constexpr SettingDefinition kDefinitions[] = {
     {"HOST", "ADDRESS", "IP address to listen on; 0.0.0.0 on Cloud Run", read_host,
      [](const Settings& s) { return s.host; }, false},
@@ -263,6 +273,9 @@ constexpr SettingDefinition kDefinitions[] = {
      read_ack_budget_ms, [](const Settings& s) { return std::to_string(s.ack_budget_ms); }, false},
     {"LAME_DUCK_S", "NUMBER", "after SIGTERM, seconds of serving while not ready", read_lame_duck_s,
      [](const Settings& s) { return std::to_string(s.lame_duck_s); }, false},
+    {"FAILOVER_TAIL_S", "NUMBER", "stored rows kept so long, for a standby that lacks them",
+     read_failover_tail_s, [](const Settings& s) { return std::to_string(s.failover_tail_s); },
+     false},
 };
 
 }  // namespace

@@ -74,6 +74,13 @@ void PartnerBacklog::forget_settled(const std::vector<int64_t>& row_ids) {
   settled_count_.store(settled_.size(), std::memory_order_relaxed);
 }
 
+void PartnerBacklog::forget_all_settled() {
+  if (settled_count_.load(std::memory_order_relaxed) == 0) return;
+  const std::lock_guard lock(mutex_);
+  settled_.clear();
+  settled_count_.store(0, std::memory_order_relaxed);
+}
+
 std::shared_ptr<const IdList> PartnerBacklog::recovered_ids() const {
   const std::lock_guard lock(mutex_);
   return recovered_ids_;

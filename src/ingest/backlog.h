@@ -85,6 +85,8 @@ class PartnerBacklog {
   bool can_settle(size_t count) const;
   bool is_settled(int64_t row_id) const;
   void forget_settled(const std::vector<int64_t>& row_ids);
+  // The database may have lost them: the drain replays their records.
+  void forget_all_settled();
 
   // What became of records that were drained.
   struct Drained {

@@ -39,6 +39,9 @@ class DedupeSet {
   void add(uint32_t scope, std::string_view id, uint64_t hash);
   void add(uint32_t scope, std::string_view id) { add(scope, id, hash_of(scope, id)); }
 
+  // A scope that no lane was given at its start: those count up from 1.
+  uint32_t new_scope() { return next_scope_--; }
+
   size_t size() const;
   size_t memory_bytes() const;  // Tables and id text.
 
@@ -66,6 +69,7 @@ class DedupeSet {
 
   void rotate();
 
+  uint32_t next_scope_ = UINT32_MAX;
   size_t generation_ids_max_;
   std::unique_ptr<Generation> young_;
   std::unique_ptr<Generation> old_;

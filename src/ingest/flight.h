@@ -29,6 +29,7 @@ struct Flight : Batch {
     quarantined_postbacks.clear();
     conversions.clear();
     quarantined.clear();
+    sample.clear();
     duplicate_count = 0;
     byte_count = 0;
     replay = nullptr;

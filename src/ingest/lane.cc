@@ -21,44 +21,18 @@ int64_t writer_of(uint32_t scope, const LaneEnvironment& environment) {
 
 }  // namespace
 
-void LaneCounters::merge(const LaneCounters& other) {
-  received += other.received;
-  stored += other.stored;
-  duplicate += other.duplicate;
-  quarantined += other.quarantined;
-  unavailable += other.unavailable;
-  for (size_t i = 0; i < answers.size(); ++i) answers[i] += other.answers[i];
-  batches += other.batches;
-  batches_failed += other.batches_failed;
-  batch_rows.merge(other.batch_rows);
-  latency_us.merge(other.latency_us);
-}
-
 uint32_t slice_of(const Partner& partner, std::string_view conversion_id) {
   if (partner.lanes <= 1) return 0;
   return static_cast<uint32_t>(absl::HashOf(conversion_id) % static_cast<uint32_t>(partner.lanes));
-}
-
-const char* lane_health_name(LaneHealth health) {
-  switch (health) {
-    case LaneHealth::up:
-      return "up";
-    case LaneHealth::suspect:
-      return "suspect";
-    case LaneHealth::down:
-      return "down";
-    case LaneHealth::draining:
-      return "draining";
-  }
-  return "down";
 }
 
 Lane::Lane(const Partner& partner, uint32_t slice, uint32_t scope,
            const LaneEnvironment& environment)
     : partner_(partner),
       slice_(slice),
-      scope_(scope),
       environment_(environment),
+      memory_(environment.dedupe, scope),
+      tail_(environment.journal == nullptr ? 0 : environment.failover_tail_ns),
       url_(partner.effective_database_url),
       row_ids_(writer_of(scope, environment)),
       open_(std::make_unique<Flight>()),
@@ -68,6 +42,10 @@ Lane::Lane(const Partner& partner, uint32_t slice, uint32_t scope,
                                               : &environment.backlog->of(owner_of(partner))) {
   store::StoreOptions options;
   options.url = url_;
+  options.partner_id = partner.id;
+  options.partner_code = partner.partner_code;
+  options.registry_id = partner.registry_id;
+  options.memory_epoch = partner.memory_epoch;
   options.writer_id = writer_of(scope, environment);
   options.services = environment.services;
   options.loop = environment.loop;
@@ -95,7 +73,7 @@ std::string Lane::name() const {
 
 bool Lane::serves(const Partner& partner) const {
   return owner_of(partner) == owner_of(partner_) && partner.effective_database_url == url_ &&
-         partner.lanes == partner_.lanes;
+         partner.lanes == partner_.lanes && partner.memory_epoch == partner_.memory_epoch;
 }
 
 void Lane::add(Postback& postback) {
@@ -113,8 +91,8 @@ void Lane::add(Postback& postback) {
 void Lane::add_conversion(Postback& postback) {
   const std::string_view id = postback.conversion.text(Field::conversion_id);
   // Worked out once for all that asks for this id.
-  postback.id_hash = DedupeSet::hash_of(scope_, id);
-  if (environment_.dedupe->contains(scope_, id, postback.id_hash)) {
+  postback.id_hash = memory_.hash_of(id);
+  if (memory_.knows(id, postback.id_hash)) {
     count_duplicate();
     finish(postback, Outcome::duplicate);
     return;
@@ -239,7 +217,9 @@ void Lane::submit(std::unique_ptr<Flight> flight) {
     flight->quarantined.push_back(&postback->conversion);
   }
   flight->partner_id = partner_.id;
-  flight->expected_new = true;  // Ids that memory knows never get here, but from the journal.
+  // Ids that memory knows never get here, but from the journal.
+  flight->expected_new = memory_.is_believed();
+  memory_.ask(flight.get());
   flight->submitted_ns = environment_.loop->now_ns();
   flight->has_slot = server_ != nullptr;
   if (flight->row_count() == 0) flight->begun_ns = flight->submitted_ns;
@@ -259,6 +239,7 @@ void Lane::batch_done(Batch& batch) {
   submitted_.pop_front();
   give_slot_back(flight.get());
   if (flight->replay != nullptr) replay_batch_done(*flight);
+  if (memory_.answered(batch)) forget_memory("newest ids are not in its database any more");
   const bool was_filing = flight->duplicate_count > 0;
   switch (batch.result) {
     case BatchResult::pending:
@@ -287,14 +268,19 @@ void Lane::batch_done(Batch& batch) {
 }
 
 void Lane::committed(Flight& flight) {
+  if (tail_.is_on()) keep_tail(flight);
+  const Postback* last = flight.postbacks.empty() ? nullptr : flight.postbacks.back();
+  memory_.note_committed(
+      last == nullptr ? std::string_view() : last->conversion.text(Field::conversion_id),
+      environment_.loop->now_ns());
   for (size_t i = 0; i < flight.postbacks.size(); ++i) {
     Postback& postback = *flight.postbacks[i];
     const RowResult result = flight.conversions[i].result;
     CHECK(result != RowResult::pending);
     const std::string_view id = postback.conversion.text(Field::conversion_id);
     const bool is_call = postback.replay == nullptr;
-    const uint64_t hash = is_call ? postback.id_hash : DedupeSet::hash_of(scope_, id);
-    environment_.dedupe->add(scope_, id, hash);
+    const uint64_t hash = is_call ? postback.id_hash : memory_.hash_of(id);
+    memory_.add(id, hash);
     const Outcome outcome = result == RowResult::stored ? Outcome::success : Outcome::duplicate;
     if (is_spilled(postback)) {
       settle(postback, outcome);
@@ -334,7 +320,12 @@ void Lane::failed(Flight& flight) {
 }
 
 void Lane::store_changed() {
-  const StoreState state = store_->status().state;
+  const StoreStatus status = store_->status();
+  const StoreState state = status.state;
+  if (memory_.store_changed(status)) {
+    forget_memory("its database is not the one it was");
+    replay_tail();
+  }
   if (state == StoreState::down || state == StoreState::schema_wrong) {
     set_health(LaneHealth::down);
   } else if (state == StoreState::up && health_ == LaneHealth::down) {
@@ -446,6 +437,7 @@ void Lane::send_back(Postback& postback) {
 
 void Lane::tick(uint64_t now_ns) {
   store_->tick(now_ns);
+  memory_.tick(now_ns);
   if (duplicates_unfiled_ > 0 && now_ns > duplicates_since_ns_ + kCountsDelayNs) {
     counts_due_ = true;
     mark_dirty();

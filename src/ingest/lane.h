@@ -25,8 +25,10 @@
 #include "base/time.h"
 #include "ingest/backlog.h"
 #include "ingest/dedupe_set.h"
+#include "ingest/failover_tail.h"
 #include "ingest/flight.h"
 #include "ingest/id_order.h"
+#include "ingest/lane_memory.h"
 #include "ingest/postback.h"
 #include "ingest/replay.h"
 #include "ingest/row_id.h"
@@ -81,6 +83,7 @@ struct LaneCounters {
   std::array<uint64_t, kOutcomeCount> answers{};  // By Outcome.
   uint64_t batches = 0;
   uint64_t batches_failed = 0;
+  uint64_t memory_forgotten = 0;  // How often: see LaneMemory.
   base::Histogram batch_rows;
   base::Histogram latency_us;  // From the complete request to the outcome, success and duplicate.
 
@@ -98,8 +101,9 @@ struct LaneEnvironment {
   // The journal, and what it holds; both nullptr where there is none.
   journal::Writer* journal = nullptr;
   Backlog* backlog = nullptr;
-  size_t spill_bytes_max = 0;  // Of records that go to the journal together.
-  uint64_t budget_ns = 0;      // By when a postback is answered; see ACK_BUDGET_MS.
+  size_t spill_bytes_max = 0;     // Of records that go to the journal together.
+  uint64_t failover_tail_ns = 0;  // See FAILOVER_TAIL_S; 0: off.
+  uint64_t budget_ns = 0;         // By when a postback is answered; see ACK_BUDGET_MS.
   // How a lane gets its store: store::make_store, or a fake in tests.
   std::function<base::Result<std::unique_ptr<Store>>(const store::StoreOptions&, StoreClient*)>
       make_store = store::make_store;
@@ -165,7 +169,6 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   struct InFlightHash {
     size_t operator()(const InFlightId& key) const { return key.hash; }
   };
-  std::string name() const;  // For the log.
   void add_conversion(Postback& postback);
   void take(Postback& postback);
   void append(Flight* flight, Postback& postback);
@@ -175,6 +178,7 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   void slot_granted() override;
   void set_health(LaneHealth health);
   void mark_dirty();
+  std::string name() const;  // For the log.
   bool is_worth_a_batch() const;
   void submit(std::unique_ptr<Flight> flight);
   void committed(Flight& flight);
@@ -189,6 +193,11 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   void start_reads();
   void return_read(ReadJob& job);
   void close_when_done();
+
+  // lane_forget.cc
+  void forget_memory(const char* why);
+  void keep_tail(const Flight& flight);
+  void replay_tail();
 
   // lane_refusals.cc: rows that the database refuses.
   void refused(std::unique_ptr<Flight> flight);
@@ -222,8 +231,9 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
 
   const Partner partner_;
   const uint32_t slice_;
-  const uint32_t scope_;
   const LaneEnvironment environment_;
+  LaneMemory memory_;
+  FailoverTail tail_;
   const std::string url_;
   RowIds row_ids_;
   std::unique_ptr<Store> store_;

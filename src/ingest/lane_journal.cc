@@ -28,7 +28,7 @@ void Lane::learn_recovered_ids() {
   for (const auto& list : lists) {
     if (list == nullptr) continue;
     list->for_each([this](std::string_view id) {
-      if (slice_of(partner_, id) == slice_) environment_.dedupe->add(scope_, id);
+      if (slice_of(partner_, id) == slice_) memory_.add(id);
     });
   }
 }
@@ -68,7 +68,7 @@ void Lane::spilled(const std::vector<Postback*>& postbacks, const std::vector<in
     const bool is_conversion = postback->conversion.reason == Reason::none;
     const Outcome outcome = is_conversion ? Outcome::accepted : Outcome::quarantined;
     if (is_conversion) {
-      environment_.dedupe->add(scope_, postback->conversion.text(Field::conversion_id));
+      memory_.add(postback->conversion.text(Field::conversion_id));
       finish_waiters(*postback, outcome);
     }
     if (postback->with_store) {

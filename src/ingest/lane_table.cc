@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/log.h"
 
 namespace postback::ingest {
 namespace {
@@ -10,6 +11,22 @@ namespace {
 // With few partners their connections are made at start, so that the first postback need not wait
 // for one. With many, a connection is made when its partner is first called.
 constexpr size_t kWarmPartnersMax = 16;
+
+// A new lane knows no ids. Where it has another database, nobody else does either.
+void tell_replaced(const Partner& before, const Partner& now) {
+  const std::string who = "partner=" + now.partner_code;
+  if (before.effective_database_url != now.effective_database_url) {
+    LOG_WARNING("lane", who + " rows go to " + base::masked_url(now.effective_database_url) +
+                            " from now on, not to " +
+                            base::masked_url(before.effective_database_url) +
+                            ": if it is another database, repeats of what is stored there are"
+                            " stored again, and /stats begins anew");
+  } else if (before.memory_epoch != now.memory_epoch) {
+    LOG_WARNING("lane", who +
+                            " forgets which conversion ids are durable, as postbackctl forget"
+                            " has asked: repeats are decided by the database");
+  }
+}
 
 }  // namespace
 
@@ -75,7 +92,10 @@ void LaneTable::prepare(const partner::PartnerTable& table) {
       if (home_core(partner.id, slice, courier.core_count()) != courier.own_core()) continue;
       std::unique_ptr<Lane>& lane = lanes_[key_of(partner.id, slice)];
       if (lane != nullptr && lane->serves(partner)) continue;
-      if (lane != nullptr) retire(std::move(lane));
+      if (lane != nullptr) {
+        if (slice == 0) tell_replaced(lane->partner(), partner);
+        retire(std::move(lane));
+      }
       lane = std::make_unique<Lane>(partner, slice, next_scope_++, environment_);
       if (warm) lane->warm_up();
     }

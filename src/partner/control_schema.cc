@@ -31,6 +31,7 @@ CREATE TABLE postback_registry (
   registry_id varchar(36) NOT NULL,
   from_version integer NOT NULL
 );
+ALTER TABLE partners ADD COLUMN memory_epoch bigint NOT NULL DEFAULT 0;
 )sql";
 
 // kPostgres[v] brings version v to v + 1. parameter_mapping is json, not jsonb: that would sort

@@ -100,6 +100,8 @@ constexpr PartnerField kFields[] = {
     text_field<&Partner::timezone>("timezone", 1, 64),
     {"on_invalid", FieldKind::text, 1, 10, get_on_invalid, set_on_invalid},
     int32_field<&Partner::lanes>("lanes", 1, 64),
+    {"memory_epoch", FieldKind::integer, 0, INT64_MAX, get_integer<int64_t, &Partner::memory_epoch>,
+     set_integer<int64_t, &Partner::memory_epoch>, true, 4},
     time_field<&Partner::created_at_us>("created_at"),
     time_field<&Partner::updated_at_us>("updated_at"),
 };

@@ -37,6 +37,8 @@ void Core::publish() {
   environment.journal = shared_->journal->writer();
   environment.backlog = shared_->journal->backlog();
   environment.spill_bytes_max = shared_->journal->spill_bytes_max();
+  environment.failover_tail_ns =
+      static_cast<uint64_t>(shared_->settings->failover_tail_s) * kSecondNs;
   environment.budget_ns = static_cast<uint64_t>(shared_->settings->ack_budget_ms) * kMillisecondNs;
   environment.writer_base = shared_->writer_base;
   environment.receivers = &shared_->lanes;

@@ -77,6 +77,11 @@ base::Status Server::start() {
   auto claimed = io::claim_port(impl.settings.host, impl.settings.port, core_count);
   if (!claimed.ok()) return claimed.status();
   impl.claimed = claimed.take();
+  if (base::Status status = impl.services->keep_in(impl.settings.data_dir); !status.ok()) {
+    LOG_WARNING("store", status.message() +
+                             "; which primaries are older than a failover is not known, until they"
+                             " are met again");
+  }
   impl.retention = std::make_unique<retention::Retention>(&base::system_clock());
   impl.registry = std::make_unique<partner::Registry>(
       impl.settings, [&impl](std::shared_ptr<const partner::PartnerTable> table) {

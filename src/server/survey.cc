@@ -158,6 +158,9 @@ void append_health(std::string* out, const Survey& survey, const ProcessReport& 
     database.text("state", store_state_name(lane->store.state));
     database.text("health", ingest::lane_health_name(lane->health));
     if (!lane->store.error.empty()) database.text("error", lane->store.error);
+    if (lane->store.standby != StandbyWait::unknown) {
+      database.boolean("waits_for_standby", lane->store.standby == StandbyWait::yes);
+    }
     database.integer("waiting", static_cast<int64_t>(lane->held));
     if (lane->backlog != nullptr && lane->slice == 0) {
       database.integer("journal_waiting", static_cast<int64_t>(lane->backlog->waiting()));
@@ -349,6 +352,10 @@ void append_lane_metrics(std::string* out, const std::vector<const LaneReport*>&
        [](const LaneReport& lane) { return lane.counters.batches; });
   each("postback_batches_failed_total", "counter", "Batches that were not committed.",
        [](const LaneReport& lane) { return lane.counters.batches_failed; });
+  each(
+      "postback_memory_forgotten_total", "counter",
+      "Times that the ids in memory were forgotten, for the database lacks rows or is another one.",
+      [](const LaneReport& lane) { return lane.counters.memory_forgotten; });
   each("postback_batches_in_flight", "gauge", "Batches the database is working on.",
        [](const LaneReport& lane) { return lane.store.batches_in_flight; });
   each("postback_database_connections", "gauge", "Connections to the partner's database.",

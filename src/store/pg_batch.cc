@@ -173,6 +173,14 @@ void encode_find_stored(int32_t partner_id, int64_t writer_id, const std::vector
   add_field(rows, Field::conversion_id, list);
 }
 
+void encode_sample(int32_t partner_id, const std::vector<std::string>& conversion_ids,
+                   PgParameterList* list) {
+  list->clear();
+  list->add_int4(partner_id);
+  add_column(conversion_ids, PgType::text, list,
+             [](const std::string& id, PgArrayWriter* array) { array->add_bytes(id); });
+}
+
 void encode_quarantine(int32_t partner_id, int64_t writer_id,
                        const std::vector<const Conversion*>& rows, PgParameterList* list) {
   list->clear();

@@ -68,6 +68,9 @@ void encode_conversions(int32_t partner_id, const std::vector<BatchRow>& rows,
 // All of find_stored. Duplicates are counted in the minute of the newest row. `rows` not empty.
 void encode_find_stored(int32_t partner_id, int64_t writer_id, const std::vector<BatchRow>& rows,
                         PgParameterList* list);
+// All of find_sample.
+void encode_sample(int32_t partner_id, const std::vector<std::string>& conversion_ids,
+                   PgParameterList* list);
 // All of quarantine_plain and quarantine_once.
 void encode_quarantine(int32_t partner_id, int64_t writer_id,
                        const std::vector<const Conversion*>& rows, PgParameterList* list);

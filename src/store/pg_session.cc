@@ -24,7 +24,7 @@ PgSession::PgSession(PgSessionOptions options, PgSessionClient* client)
     : options_(std::move(options)),
       client_(client),
       connection_(options_.loop, this),
-      setup_(&connection_, options_.limits, options_.statements),
+      setup_(&connection_, options_.limits, options_.statements, options_.claim),
       pipeline_(&connection_, options_.statements, options_.limits),
       random_(options_.random_seed | 1) {}
 
@@ -101,6 +101,8 @@ void PgSession::receive(Message& message) {
 void PgSession::connect() {
   phase_ = Phase::connecting;
   allow(options_.connect_ms);
+  std::stable_partition(hosts_.begin(), hosts_.end(),
+                        [this](const PgHost& host) { return !is_refused(host); });
   const std::string& database =
       goal_ == Goal::use ? options_.target.database : maintenance_database_;
   connection_.start(options_.target.connect_parameters(hosts_, database));
@@ -113,7 +115,7 @@ void PgSession::connection_established() {
   }
   phase_ = Phase::setup;
   allow(options_.connect_ms);
-  setup_.start();
+  setup_.start(!options_.known->was_open());
 }
 
 void PgSession::connection_result(const PGresult* result) {
@@ -149,10 +151,17 @@ void PgSession::setup_result(const PGresult* result) {
       allow(setup_.is_migrating() ? kDdlMsMax : options_.connect_ms);
       return;
     case PgSetup::Outcome::ready:
+      if (!recognise(setup_.facts().identity)) return;
+      options_.known->note_open();
+      standby_ = setup_.facts().standby;
+      ++openings_;
       phase_ = Phase::up;
       pipeline_.begin(setup_.is_pooled());
       set_state(StoreState::up, "");
       client_->session_up();
+      return;
+    case PgSetup::Outcome::gone:
+      found_gone(setup_.error());
       return;
     case PgSetup::Outcome::failed:
     case PgSetup::Outcome::schema_wrong:
@@ -160,6 +169,62 @@ void PgSession::setup_result(const PGresult* result) {
               options_.target.clean_error(setup_.error()));
       return;
   }
+}
+
+// False: given up, for this server must not be written to.
+bool PgSession::recognise(const DatabaseIdentity& identity) {
+  const base::Status met = options_.known->meet(identity);
+  if (!met.ok()) {
+    pass_over_host();
+    give_up(StoreState::down, met.message());
+    return false;
+  }
+  const std::string difference = identity_difference(identity_, identity);
+  if (!difference.empty()) {
+    ++identity_changes_;
+    LOG_WARNING("store", options_.name + " is not the one it was: " + difference);
+  }
+  identity_ = identity;
+  return true;
+}
+
+bool PgSession::judge(const PgFacts& facts) {
+  if (facts.index != PgFacts::Index::right) {
+    give_up(StoreState::schema_wrong, pg_index_error(facts));
+    return false;
+  }
+  standby_ = facts.standby;
+  return recognise(facts.identity);
+}
+
+// What was there is not there any more, and is not made anew here.
+void PgSession::found_gone(const std::string& what) {
+  // Counted once; a session that has met nothing yet has nothing to take back.
+  if (!identity_.incarnation.empty()) {
+    ++identity_changes_;
+    identity_ = {};
+  }
+  next_state_ = StoreState::down;
+  next_error_ = options_.known->gone_text(what);
+  if (phase_ == Phase::setup) {
+    give_up(next_state_, next_error_);
+  } else {
+    settle();
+  }
+}
+
+// The server that is connected is the last to be tried from now on: libpq takes the first one that
+// can be written to.
+void PgSession::pass_over_host() {
+  const char* address = PQhostaddr(connection_.raw());
+  const bool has_address = address != nullptr && *address != '\0';
+  refused_address_ = has_address ? address : PQhost(connection_.raw());
+  refused_port_ = PQport(connection_.raw());
+}
+
+bool PgSession::is_refused(const PgHost& host) const {
+  const std::string& address = host.hostaddr.empty() ? host.host : host.hostaddr;
+  return address == refused_address_ && (host.port.empty() ? "5432" : host.port) == refused_port_;
 }
 
 // UTF8 whatever the server's default is: our text is UTF-8. template0 is the one template that
@@ -223,6 +288,11 @@ void PgSession::connection_closed(const std::string& error) {
 
 // A refused connection. The one refusal with a remedy is the missing database.
 void PgSession::attempt_failed(const std::string& error) {
+  const bool is_missing = names_sqlstate(error, kUndefinedDatabase) && goal_ == Goal::use;
+  if (is_missing && options_.known->was_open()) {
+    found_gone("database " + options_.target.database + " does not exist any more");
+    return;
+  }
   if (names_sqlstate(error, kUndefinedDatabase) && !database_created_) {
     const bool next = goal_ == Goal::use || maintenance_database_ == kMaintenanceDatabase;
     if (next) {

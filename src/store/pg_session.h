@@ -4,6 +4,11 @@
 //   idle → connecting → up ⇄ down (an attempt failed or the connection was lost; retried)
 //                          ⇄ schema_wrong (retried every kSchemaRetryMs)
 //
+// Each connection is judged by what the server says of itself (pg_facts.h): one that is on a lower
+// timeline than was seen is given up, and the next host is tried first; a database that is not the
+// one of before counts in identity_changes(). One that this process has had open is not created
+// again (known_databases.h).
+//
 // Owner: PgWriter or PgReader. Thread: the core's; nothing blocks. Callbacks come from the loop or
 // the mailbox only, never from inside a call.
 #pragma once
@@ -16,7 +21,10 @@
 #include "io/mailbox.h"
 #include "postback/loop.h"
 #include "postback/store.h"
+#include "store/known_databases.h"
+#include "store/partner_claim.h"
 #include "store/pg_connection.h"
+#include "store/pg_facts.h"
 #include "store/pg_pipeline.h"
 #include "store/pg_setup.h"
 #include "store/pg_url.h"
@@ -44,6 +52,8 @@ struct PgSessionOptions {
   Loop* loop = nullptr;
   io::Mailbox* mailbox = nullptr;
   Resolver* resolver = nullptr;
+  KnownDatabase* known = nullptr;
+  PartnerClaim claim;
   int connect_ms = 1500;
   PgServerLimits limits;
   std::span<const PgStatement> statements;
@@ -67,6 +77,14 @@ class PgSession final : PgConnectionClient, LoopClient, MessageReceiver {
   // The database did what was asked of it: the next loss is retried quickly again.
   void note_success() { retry_ms_ = kRetryMsMin; }
 
+  // What a look at the live connection has brought. False: the session was given up for it.
+  bool judge(const PgFacts& facts);
+
+  // See StoreStatus.
+  uint32_t openings() const { return openings_; }
+  uint32_t identity_changes() const { return identity_changes_; }
+  bool is_server_told() const { return setup_.is_server_told(); }
+  StandbyWait standby() const { return standby_; }
   StoreState state() const { return state_; }
   const std::string& error() const { return error_; }
   bool is_up() const { return phase_ == Phase::up; }
@@ -98,6 +116,10 @@ class PgSession final : PgConnectionClient, LoopClient, MessageReceiver {
   void setup_result(const PGresult* result);
   void up_result(const PGresult* result);
   void attempt_failed(const std::string& error);
+  bool recognise(const DatabaseIdentity& identity);
+  void found_gone(const std::string& what);
+  void pass_over_host();
+  bool is_refused(const PgHost& host) const;
   void settle();
   void set_state(StoreState state, const std::string& error);
   void allow(int milliseconds);
@@ -113,6 +135,12 @@ class PgSession final : PgConnectionClient, LoopClient, MessageReceiver {
   Goal goal_ = Goal::use;
   StoreState state_ = StoreState::idle;
   std::string error_;
+  DatabaseIdentity identity_;  // As met last.
+  uint32_t openings_ = 0;
+  uint32_t identity_changes_ = 0;
+  StandbyWait standby_ = StandbyWait::unknown;
+  std::string refused_address_;  // Of the server that was on a lower timeline last.
+  std::string refused_port_;
 
   // While closing: what comes after.
   StoreState next_state_ = StoreState::idle;

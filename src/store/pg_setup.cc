@@ -12,17 +12,6 @@ namespace {
 
 constexpr int kServerVersionMin = 140000;  // PostgreSQL 14: pipeline mode's server side is older.
 
-// version | index as it should be (NULL: there is none). All parts of the index count: without the
-// predicate history rows could not be kept, with other columns repeats would be stored twice.
-constexpr const char* kCheckSql =
-    "SELECT (SELECT max(version) FROM postback_schema),"
-    " (SELECT i.indisunique AND i.indisvalid AND i.indisready AND i.indimmediate"
-    " AND i.indnkeyatts = 2 AND pg_get_indexdef(i.indexrelid, 1, true) = 'conversion_id'"
-    " AND pg_get_indexdef(i.indexrelid, 2, true) = 'partner_id'"
-    " AND pg_get_expr(i.indpred, i.indrelid) = '(NOT is_duplicate)'"
-    " FROM pg_index i WHERE i.indexrelid = to_regclass('partner_conversions_once')"
-    " AND i.indrelid = to_regclass('partner_conversions'))";
-
 // The number is "postback" in ASCII. The lock ends with the transaction.
 constexpr const char* kLockSql =
     "BEGIN ISOLATION LEVEL READ COMMITTED;"
@@ -53,10 +42,21 @@ std::string newer_version_error(int version) {
          ": run the newer postbackd";
 }
 
+// As a literal of SQL. Codes and ids have no backslashes.
+std::string quoted(const std::string& text) {
+  std::string literal = "'";
+  for (const char c : text) literal.append(c == '\'' ? 2 : 1, c);
+  return literal + "'";
+}
+
 }  // namespace
 
-void PgSetup::start() {
+void PgSetup::start(bool may_create) {
+  may_create_ = may_create;
   migrated_ = false;
+  claimed_ = false;
+  facts_ = {};
+  server_told_ = false;
   error_.clear();
   begin(Step::settings);
 }
@@ -71,7 +71,7 @@ void PgSetup::begin(Step step) {
       connection_->send_query(settings_sql().c_str());
       return;
     case Step::check:
-      connection_->send_query(kCheckSql);
+      connection_->send_query(PG_SCHEMA_FACTS);
       return;
     case Step::lock:
       connection_->send_query(kLockSql);
@@ -83,6 +83,15 @@ void PgSetup::begin(Step step) {
       connection_->send_query(sql.c_str());
       return;
     }
+    case Step::server:
+      connection_->send_query("SELECT" PG_SERVER_FACTS);
+      return;
+    case Step::codes:
+      connection_->send_query(codes_sql().c_str());
+      return;
+    case Step::claim:
+      connection_->send_query(claim_sql().c_str());
+      return;
     case Step::prepare:
       connection_->enter_pipeline();
       if (!is_pooled_) {
@@ -129,6 +138,7 @@ PgSetup::Outcome PgSetup::result(const PGresult* result) {
 }
 
 void PgSetup::take_row(const PGresult* result) {
+  if (step_ == Step::check || step_ == Step::server) take_pg_facts(result, &facts_);
   has_row_ = PQntuples(result) > 0;
   for (int column = 0; column < 4; ++column) {
     const bool there = has_row_ && column < PQnfields(result);
@@ -137,11 +147,12 @@ void PgSetup::take_row(const PGresult* result) {
 }
 
 PgSetup::Outcome PgSetup::step_done() {
-  if (step_failed_) {
-    if (is_of_a_pooler(sqlstate_)) {
-      expect_pooler();
-      return Outcome::failed;
-    }
+  if (step_failed_ && is_of_a_pooler(sqlstate_)) {
+    expect_pooler();
+    return Outcome::failed;
+  }
+  // A server that speaks the protocol and is none may refuse: then it is not known by itself.
+  if (step_failed_ && step_ != Step::server) {
     return batch_result_of(sqlstate_) == BatchResult::schema ? Outcome::schema_wrong
                                                              : Outcome::failed;
   }
@@ -155,8 +166,63 @@ PgSetup::Outcome PgSetup::step_done() {
     case Step::migrate:
       begin(Step::check);
       return Outcome::running;
+    case Step::server:
+      server_told_ = !step_failed_;
+      if (step_failed_) facts_.identity.system_identifier.clear();
+      error_.clear();
+      begin(claim_.partner_code.empty() ? Step::prepare : Step::codes);
+      return Outcome::running;
+    case Step::codes:
+      return codes_done();
+    case Step::claim:
+      claimed_ = true;
+      begin(Step::codes);
+      return Outcome::running;
     case Step::prepare:
       return Outcome::ready;
+  }
+  return Outcome::failed;
+}
+
+// The code of our id and who gave it, then the other id of our code and who gave that.
+std::string PgSetup::codes_sql() const {
+  const std::string id = std::to_string(claim_.partner_id);
+  const std::string of_id = " FROM postback_partner_codes WHERE partner_id = " + id + ")";
+  const std::string of_code =
+      " FROM postback_partner_codes WHERE partner_code = " + quoted(claim_.partner_code) +
+      " AND partner_id <> " + id + " ORDER BY partner_id LIMIT 1)";
+  return "SELECT (SELECT partner_code" + of_id + ", (SELECT registry_id" + of_id +
+         ", (SELECT partner_id" + of_code + ", (SELECT registry_id" + of_code;
+}
+
+// The last word is the look after it: somebody else may claim the id at the same moment.
+std::string PgSetup::claim_sql() const {
+  return "INSERT INTO postback_partner_codes AS c (partner_id, partner_code, registry_id) VALUES "
+         "(" +
+         std::to_string(claim_.partner_id) + ", " + quoted(claim_.partner_code) + ", " +
+         quoted(claim_.registry_id) +
+         ") ON CONFLICT (partner_id) DO UPDATE SET partner_code = excluded.partner_code"
+         " WHERE c.registry_id = excluded.registry_id AND c.registry_id <> ''";
+}
+
+PgSetup::Outcome PgSetup::codes_done() {
+  KnownCodes known;
+  if (!row_[0].empty()) known.code_of_id = row_[0];
+  known.registry_of_id = row_[1];
+  if (!row_[2].empty()) known.other_id_of_code = std::atoi(row_[2].c_str());
+  known.registry_of_code = row_[3];
+  std::string error;
+  switch (judge_claim(claim_, known, &error)) {
+    case ClaimVerdict::fits:
+      begin(Step::prepare);
+      return Outcome::running;
+    case ClaimVerdict::absent:
+    case ClaimVerdict::renamed:
+      if (claimed_) return wrong("table postback_partner_codes does not keep what is written");
+      begin(Step::claim);
+      return Outcome::running;
+    case ClaimVerdict::clash:
+      return wrong(error);
   }
   return Outcome::failed;
 }
@@ -170,27 +236,30 @@ PgSetup::Outcome PgSetup::settings_done() {
                  "; create it with ENCODING 'UTF8' TEMPLATE template0");
   }
   is_pooled_ = row_[3] != "t";
+  if (row_[0] != "t" && !may_create_) {
+    error_ = "the database has no table postback_schema";
+    return Outcome::gone;
+  }
   begin(row_[0] == "t" ? Step::check : Step::lock);
   return Outcome::running;
 }
 
 PgSetup::Outcome PgSetup::check_done() {
-  const int version = std::atoi(row_[0].c_str());
+  const int version = facts_.version;
   if (version > kSchemaVersion) return wrong(newer_version_error(version));
+  const std::string index_error = pg_index_error(facts_);
+  if (!may_create_ && (version == 0 || !index_error.empty())) {
+    // A restore makes the tables first, fills them then, and makes the index last.
+    error_ = version == 0 ? "the database has an empty table postback_schema" : index_error;
+    return version == 0 ? Outcome::gone : Outcome::schema_wrong;
+  }
   if (version < kSchemaVersion) {
     if (migrated_) return wrong("the schema version is not kept in table postback_schema");
     begin(Step::lock);
     return Outcome::running;
   }
-  if (row_[1] != "t") {
-    return wrong(
-        std::string("the unique index partner_conversions_once is ") +
-        (row_[1].empty() ? "missing" : "not as it should be") +
-        ", repeats would be stored twice; drop what is there of it, remove double rows and run: "
-        "CREATE UNIQUE INDEX partner_conversions_once ON partner_conversions "
-        "(conversion_id, partner_id) WHERE NOT is_duplicate");
-  }
-  begin(Step::prepare);
+  if (!index_error.empty()) return wrong(index_error);
+  begin(Step::server);
   return Outcome::running;
 }
 

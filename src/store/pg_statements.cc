@@ -1,5 +1,7 @@
 #include "store/pg_statements.h"
 
+#include "store/pg_facts.h"
+
 namespace postback::store {
 namespace {
 
@@ -80,6 +82,16 @@ constexpr PgStatement kWriter[] = {
      " counted AS (INSERT INTO postback_stats AS s (partner_id, minute, writer, duplicate_count)"
      " SELECT $1::int4, $4::timestamptz, $2::int8, cardinality($3::int8[]) - count(*) FROM own"
      " HAVING cardinality($3::int8[]) > count(*)" ADD_TO_STATS ") SELECT position FROM own"},
+
+    {kLook, PG_SCHEMA_FACTS "," PG_SERVER_FACTS},
+    {kLookAtSchema, PG_SCHEMA_FACTS},
+
+    // Each id by one look into the unique index, as find_stored does.
+    {kFindSample,
+     "SELECT count(*)::int8 AS found FROM unnest($2::text[]) AS u(conversion_id)"
+     " CROSS JOIN LATERAL (SELECT 1 FROM partner_conversions p"
+     " WHERE p.conversion_id = u.conversion_id AND p.partner_id = $1::int4"
+     " AND NOT p.is_duplicate LIMIT 1) AS stored"},
 
     // All are believed new. A unique violation fails the batch, which is then repeated with the
     // next

@@ -20,6 +20,12 @@ inline constexpr const char* kQuarantineOnce = "quarantine_once";
 inline constexpr const char* kAddStats = "add_stats";
 std::span<const PgStatement> pg_writer_statements();
 
+// $1 partner, $2 text[]: conversion ids. One row, one column `found`: how many of them are stored.
+inline constexpr const char* kFindSample = "find_sample";
+// No parameters; see pg_facts.h.
+inline constexpr const char* kLook = "look";
+inline constexpr const char* kLookAtSchema = "look_at_schema";
+
 // $1 partner, $2 timestamptz: the first minute.
 inline constexpr const char* kReadStats = "read_stats";
 // $1 partner, $2 bigint: ids below it, $3 bigint: how many (more when the last ones

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "store/known_databases.h"
 #include "store/pg_reader.h"
 #include "store/pg_writer.h"
 
@@ -40,6 +41,9 @@ class PgStore final : public Store, PgWriterClient, PgReaderClient, LoopClient {
     status.error = writer_.session().error();
     status.connections =
         (writer_.session().is_connected() ? 1u : 0u) + (reader_.session().is_connected() ? 1u : 0u);
+    status.openings = writer_.session().openings();
+    status.identity_changes = writer_.session().identity_changes();
+    status.standby = writer_.session().standby();
     status.batches_in_flight = static_cast<uint32_t>(writer_.in_flight());
     return status;
   }
@@ -96,7 +100,7 @@ class PgStore final : public Store, PgWriterClient, PgReaderClient, LoopClient {
 }  // namespace
 
 base::Result<std::unique_ptr<Store>> make_pg_store(const StoreOptions& options, Resolver* resolver,
-                                                   StoreClient* client) {
+                                                   KnownDatabases* known, StoreClient* client) {
   base::Result<PgTarget> target = parse_pg_url(options.url);
   if (!target.ok()) return target.status();
   PgSessionOptions writer;
@@ -105,6 +109,8 @@ base::Result<std::unique_ptr<Store>> make_pg_store(const StoreOptions& options, 
   writer.loop = options.loop;
   writer.mailbox = options.mailbox;
   writer.resolver = resolver;
+  writer.known = &known->at(writer.target.place(), options.partner_code, options.memory_epoch);
+  writer.claim = {options.partner_id, options.partner_code, options.registry_id};
   writer.connect_ms = options.connect_ms;
   writer.statements = pg_writer_statements();
   writer.random_seed = static_cast<uint64_t>(options.writer_id) * 2 + 1;

@@ -9,11 +9,12 @@
 
 namespace postback::store {
 
+class KnownDatabases;
 class Resolver;
 
-// Fails on a URL that is not understood. `resolver`, options.loop, options.mailbox and `client`
-// outlive the store. Nothing is connected before the first submit(), read() or open().
+// Fails on a URL that is not understood. `resolver`, `known`, options.loop, options.mailbox and
+// `client` outlive the store. Nothing is connected before the first submit(), read() or open().
 base::Result<std::unique_ptr<Store>> make_pg_store(const StoreOptions& options, Resolver* resolver,
-                                                   StoreClient* client);
+                                                   KnownDatabases* known, StoreClient* client);
 
 }  // namespace postback::store

@@ -128,6 +128,15 @@ Result<PgTarget> parse_pg_url(const std::string& url) {
   return target;
 }
 
+std::string PgTarget::place() const {
+  std::string text = "postgresql://";
+  for (const PgHost& host : hosts) {
+    append_item(&text, &host == &hosts.front(), host.host.empty() ? host.hostaddr : host.host);
+    text.append(":").append(host.port.empty() ? "5432" : host.port);
+  }
+  return text + "/" + database;
+}
+
 PgParameters PgTarget::connect_parameters(const std::vector<PgHost>& resolved_hosts,
                                           const std::string& database_name) const {
   PgParameters all = parameters;

@@ -30,6 +30,9 @@ struct PgTarget {
   // Everything for PQconnectStartParams. No host of `hosts` may still need resolving.
   PgParameters connect_parameters(const std::vector<PgHost>& resolved_hosts,
                                   const std::string& database_name) const;
+  // Servers and database, without secrets: the same for two URLs of one database, unless their
+  // hosts are spelled in two ways.
+  std::string place() const;
   // libpq's text as one line and without the password, whoever put it there.
   std::string clean_error(std::string_view text) const;
 };

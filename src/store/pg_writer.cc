@@ -1,6 +1,7 @@
 #include "store/pg_writer.h"
 
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -85,6 +86,7 @@ void PgWriter::submit(Batch& batch) {
 
 void PgWriter::session_up() {
   used_ns_ = now_ns();
+  looked_ns_ = used_ns_;
   for (const Slot slot : order_) send(slot, flights_[slot].batch->expected_new);
   client_->writer_changed();
 }
@@ -103,6 +105,11 @@ void PgWriter::send(Slot slot, bool plain) {
   const Batch& batch = *flight.batch;
   const int32_t partner_id = partner_of(batch);
   PgPipeline* pipeline = &session_.pipeline();
+  flight.batch->sample_found = 0;
+  if (!batch.sample.empty()) {
+    encode_sample(partner_id, batch.sample, &parameters_);
+    pipeline->execute(kFindSample, parameters_);
+  }
   minutes_.clear();
   if (!batch.conversions.empty()) {
     encode_conversions(partner_id, batch.conversions, &parameters_);
@@ -133,13 +140,17 @@ void PgWriter::send(Slot slot, bool plain) {
 
 void PgWriter::session_result(const PGresult* result) {
   if (wire_.empty()) return;
+  if (wire_.front() == kLookSlot) {
+    look_result(result);
+    return;
+  }
   InFlight& flight = flights_[wire_.front()];
   switch (PQresultStatus(result)) {
     case PGRES_PIPELINE_SYNC:
       sync_seen();
       return;
     case PGRES_TUPLES_OK:
-      take_stored(result, &flight);
+      take_rows(result, &flight);
       return;
     case PGRES_COMMAND_OK:
     case PGRES_PIPELINE_ABORTED:
@@ -150,7 +161,16 @@ void PgWriter::session_result(const PGresult* result) {
   }
 }
 
-// The answer of find_stored, the only statement that has rows: positions in the batch from 1.
+// Of the two statements that have rows; their columns are told apart by name.
+void PgWriter::take_rows(const PGresult* result, InFlight* flight) {
+  if (std::strcmp(PQfname(result, 0), "found") == 0) {
+    flight->batch->sample_found = std::strtoull(PQgetvalue(result, 0, 0), nullptr, 10);
+  } else {
+    take_stored(result, flight);
+  }
+}
+
+// The answer of find_stored: positions in the batch from 1.
 void PgWriter::take_stored(const PGresult* result, InFlight* flight) {
   std::vector<BatchRow>& rows = flight->batch->conversions;
   for (int i = 0; i < PQntuples(result); ++i) {
@@ -174,6 +194,47 @@ void PgWriter::take_error(const PGresult* result, InFlight* flight) {
   flight->id_taken =
       flight->sqlstate == kUniqueViolation && constraint != nullptr && is_primary_key(constraint);
   if (flight->error.empty()) flight->error = "the database gave no reason";
+}
+
+void PgWriter::send_look() {
+  looked_ns_ = now_ns();
+  if (wire_.empty()) progress_ns_ = looked_ns_;
+  wire_.push_back(kLookSlot);
+  facts_ = {};
+  look_sqlstate_.clear();
+  parameters_.clear();
+  session_.pipeline().execute(session_.is_server_told() ? kLook : kLookAtSchema, parameters_);
+  session_.pipeline().sync();
+}
+
+void PgWriter::look_result(const PGresult* result) {
+  switch (PQresultStatus(result)) {
+    case PGRES_TUPLES_OK:
+      take_pg_facts(result, &facts_);
+      return;
+    case PGRES_PIPELINE_SYNC:
+      wire_.erase(wire_.begin());
+      progress_ns_ = now_ns();
+      if (!look_sqlstate_.empty()) {
+        // Told by the batches, if it matters to them; but a table that is gone matters.
+        if (batch_result_of(look_sqlstate_) == BatchResult::schema) {
+          session_.give_up(StoreState::schema_wrong,
+                           "table postback_schema cannot be read (SQLSTATE " + look_sqlstate_ +
+                               "): was the database restored or cleared?");
+        }
+      } else if (session_.judge(facts_)) {
+        client_->writer_changed();
+      }
+      return;
+    case PGRES_COMMAND_OK:
+    case PGRES_PIPELINE_ABORTED:
+      return;
+    default: {
+      const char* sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+      look_sqlstate_ = sqlstate == nullptr ? "?" : sqlstate;
+      return;
+    }
+  }
 }
 
 void PgWriter::sync_seen() {
@@ -260,6 +321,8 @@ void PgWriter::tick(uint64_t now_ns) {
       session_.give_up(StoreState::down, "no answer to a batch in time");
     } else if (order_.empty() && now_ns >= used_ns_ + idle_ns_) {
       session_.give_up(StoreState::idle, "");
+    } else if (used_ns_ > looked_ns_ && now_ns >= looked_ns_ + kLookEveryNs && !shutting_) {
+      send_look();
     }
   } else if (!order_.empty() && now_ns >= used_ns_ + waiting_ns_max_) {
     session_.give_up(StoreState::down, "a batch waited too long for the connection");

@@ -7,6 +7,9 @@
 // batch that meets a unique violation has stored nothing and is repeated in the other form, and for
 // kPlainPauseNs no batch is tried plainly: a failed INSERT leaves dead rows behind.
 //
+// While batches flow, the connection is looked at once a second (pg_facts.h): the unique index may
+// be dropped, or another database stand behind a pooler.
+//
 // Owner: PgStore. Thread: the core's.
 #pragma once
 
@@ -52,6 +55,7 @@ class PgWriter final : PgSessionClient {
 
  private:
   static constexpr uint64_t kPlainPauseNs = 10'000'000'000;
+  static constexpr uint64_t kLookEveryNs = 1'000'000'000;
   static constexpr int kAttemptsMax = 2;    // After a deadlock or serialization failure.
   static constexpr int kIdAttemptsMax = 3;  // Plainly, and twice in the other form.
 
@@ -67,12 +71,16 @@ class PgWriter final : PgSessionClient {
     bool id_taken = false;  // The error is that another row has the id of one of ours.
   };
   using Slot = uint8_t;
+  static constexpr Slot kLookSlot = UINT8_MAX;  // In wire_: no batch, but a look.
 
   void session_up() override;
   void session_result(const PGresult* result) override;
   void session_down() override;
 
   void send(Slot slot, bool plain);
+  void send_look();
+  void look_result(const PGresult* result);
+  void take_rows(const PGresult* result, InFlight* flight);
   void take_stored(const PGresult* result, InFlight* flight);
   void take_error(const PGresult* result, InFlight* flight);
   void sync_seen();
@@ -95,6 +103,9 @@ class PgWriter final : PgSessionClient {
   std::vector<Slot> wire_;    // As sent: the order of answers.
   uint64_t progress_ns_ = 0;  // Of the last answer, or since when one is awaited.
   uint64_t used_ns_ = 0;
+  uint64_t looked_ns_ = 0;
+  PgFacts facts_;  // Of the look that is on its way.
+  std::string look_sqlstate_;
   uint64_t plain_from_ns_ = 0;  // Before that no batch is sent plainly.
   bool shutting_ = false;
   PgParameterList parameters_;

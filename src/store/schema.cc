@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS postback_purge (
 // Version 3. incarnation: see schema.h. postback_partner_codes says which partner the rows of a
 // partner_id belong to, and which control database gave it that number: a control database that was
 // made anew may give the number to another partner, whose rows must not mix with these. The columns
-// of postback_purge are those by which a purge does not depend on one clock (retention/purge_state.h).
+// of postback_purge are those by which a purge does not depend on one clock
+// (retention/purge_state.h).
 constexpr const char* kPostgresIdentity = R"sql(
 ALTER TABLE postback_schema ADD COLUMN IF NOT EXISTS incarnation text;
 CREATE TABLE IF NOT EXISTS postback_partner_codes (

@@ -129,9 +129,9 @@ SqliteResult SqliteConnection::configure(Role role) {
 
 void SqliteConnection::close() {
   if (handle_ == nullptr) return;
-  if (role_ == Role::writer && identity_of(path_) != database_file_) {
+  if (writes() && identity_of(path_) != database_file_) {
     sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-  } else if (role_ == Role::writer && identity_of(wal_path_) != wal_file_) {
+  } else if (writes() && identity_of(wal_path_) != wal_file_) {
     // Closing checkpoints only when no other process has the file open; but a -wal file that was
     // deleted is readable by nobody else, so what it holds is saved in any case.
     const std::string error = error_;
@@ -190,6 +190,10 @@ void SqliteConnection::remember_files() {
 bool SqliteConnection::files_moved() const {
   return database_file_.inode == 0 || wal_file_.inode == 0 ||
          identity_of(path_) != database_file_ || identity_of(wal_path_) != wal_file_;
+}
+
+std::string SqliteConnection::file_identity() const {
+  return std::to_string(database_file_.device) + ":" + std::to_string(database_file_.inode);
 }
 
 SqliteResult SqliteConnection::check(int code) {

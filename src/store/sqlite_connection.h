@@ -65,6 +65,7 @@ class SqliteConnection {
  public:
   enum class Role : uint8_t {
     writer,  // Creates the file if missing; the only one to write or checkpoint.
+    heir,    // As writer, but a file that is missing is an error.
     reader,  // Cannot write and never checkpoints, not even when it closes last.
   };
 
@@ -104,6 +105,8 @@ class SqliteConnection {
   // SQLite itself would go on writing to deleted files, and every commit would be lost.
   void remember_files();
   bool files_moved() const;
+  // "device:inode" of the file as remembered.
+  std::string file_identity() const;
 
   // What the last call that was not ok ran into, for log and health.
   const std::string& error() const { return error_; }
@@ -127,6 +130,7 @@ class SqliteConnection {
   static int progress(void* self);
   static int committed(void* self, sqlite3* handle, const char* name, int wal_pages);
   SqliteResult configure(Role role);
+  bool writes() const { return role_ != Role::reader; }
   SqliteResult page_count(int64_t* count);
 
   sqlite3* handle_ = nullptr;

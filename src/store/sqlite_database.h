@@ -10,8 +10,11 @@ namespace postback::store {
 
 class SqliteDatabase {
  public:
-  explicit SqliteDatabase(const std::string& path)
-      : reader_(path, &writer_), writer_(path, &reader_) {}
+  // `known`: what this process knows of the file; outlives the database.
+  SqliteDatabase(const std::string& path, KnownDatabase* known)
+      : path_(path), reader_(path, &writer_), writer_(path, &reader_, known) {}
+
+  const std::string& path() const { return path_; }
 
   // Any thread. Jobs come back through their reply mailbox, writes of one store in order.
   void post(SqliteJob* job) {
@@ -26,6 +29,7 @@ class SqliteDatabase {
   }
 
  private:
+  const std::string path_;
   SqliteReader reader_;
   SqliteWriter writer_;
 };

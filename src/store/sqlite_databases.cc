@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "store/known_databases.h"
 #include "store/sqlite_database.h"
 
 namespace postback::store {
@@ -21,14 +22,16 @@ std::string canonical(const std::string& path) {
 
 }  // namespace
 
-SqliteDatabases::SqliteDatabases() = default;
+SqliteDatabases::SqliteDatabases(KnownDatabases* known) : known_(known) {}
 SqliteDatabases::~SqliteDatabases() = default;
 
 SqliteDatabase& SqliteDatabases::at(const std::string& path) {
   const std::string key = canonical(path);
   const std::lock_guard lock(mutex_);
   std::unique_ptr<SqliteDatabase>& database = databases_[key];
-  if (database == nullptr) database = std::make_unique<SqliteDatabase>(key);
+  if (database == nullptr) {
+    database = std::make_unique<SqliteDatabase>(key, &known_->at("sqlite:" + key, "", 0));
+  }
   return *database;
 }
 

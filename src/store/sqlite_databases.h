@@ -13,11 +13,12 @@
 
 namespace postback::store {
 
+class KnownDatabases;
 class SqliteDatabase;
 
 class SqliteDatabases {
  public:
-  SqliteDatabases();
+  explicit SqliteDatabases(KnownDatabases* known);  // It outlives this object.
   // All stores are closed by then. Joins the threads.
   ~SqliteDatabases();
   SqliteDatabases(const SqliteDatabases&) = delete;
@@ -30,6 +31,7 @@ class SqliteDatabases {
   SqliteDatabase& at(const std::string& path);
 
  private:
+  KnownDatabases* const known_;
   std::mutex mutex_;  // Taken when a store is made, never while rows flow.
   std::map<std::string, std::unique_ptr<SqliteDatabase>> databases_;  // By canonical path.
 };

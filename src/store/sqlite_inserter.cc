@@ -100,6 +100,10 @@ void SqliteInserter::finalize() {
 SqliteResult SqliteInserter::apply(Batch* batch, int64_t writer_id) {
   deltas_.clear();
   batch->id_taken = false;
+  if (!batch->sample.empty()) {
+    const SqliteResult result = look_up_sample(batch);
+    if (result != SqliteResult::ok) return result;
+  }
   for (BatchRow& row : batch->conversions) {
     const SqliteResult result = insert_conversion(&row, batch);
     if (result != SqliteResult::ok) return result;
@@ -114,6 +118,21 @@ SqliteResult SqliteInserter::apply(Batch* batch, int64_t writer_id) {
   for (const Delta& delta : deltas_) {
     const SqliteResult result = merge(delta, writer_id);
     if (result != SqliteResult::ok) return result;
+  }
+  return SqliteResult::ok;
+}
+
+SqliteResult SqliteInserter::look_up_sample(Batch* batch) {
+  batch->sample_found = 0;
+  for (const std::string& id : batch->sample) {
+    find_earlier_.bind(1, id);
+    find_earlier_.bind(2, int64_t{batch->partner_id});
+    bool found = false;
+    const SqliteResult result = find_earlier_.step(&found);
+    if (result != SqliteResult::ok) return result;
+    if (!found) continue;
+    ++batch->sample_found;
+    find_earlier_.reset();
   }
   return SqliteResult::ok;
 }

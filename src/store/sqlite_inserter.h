@@ -38,6 +38,7 @@ class SqliteInserter {
     std::optional<int64_t> last_conversion_at_us;
   };
 
+  SqliteResult look_up_sample(Batch* batch);
   SqliteResult insert_conversion(BatchRow* row, Batch* batch);
   SqliteResult recognise_earlier(BatchRow* row);
   SqliteResult insert_quarantined(const Conversion& conversion, Batch* batch);

@@ -7,6 +7,7 @@
 
 #include "io/mailbox.h"
 #include "postback/store.h"
+#include "store/partner_claim.h"
 #include "store/sqlite_connection.h"
 
 namespace postback::store {
@@ -24,6 +25,7 @@ struct SqliteJob : Message {
   bool joins = false;
   Batch* batch = nullptr;
   StoreRead* read = nullptr;
+  const PartnerClaim* claim = nullptr;  // open, write: of the store.
   int64_t writer_id = 0;
   int limit_ms = 0;            // open, write: how long locks of other processes are waited for.
   uint64_t give_up_at_ns = 0;  // read: monotonic time limit.
@@ -31,6 +33,9 @@ struct SqliteJob : Message {
   // The answer.
   SqliteResult result = SqliteResult::ok;
   std::string error;
+  // open, write: see StoreStatus.
+  uint32_t openings = 0;
+  uint32_t identity_changes = 0;
 
   io::Mailbox* reply_mailbox = nullptr;
   MessageReceiver* reply_receiver = nullptr;

@@ -64,10 +64,24 @@ SqliteResult verify_unique_index(SqliteConnection* connection) {
       " is missing in the SQLite database; create it again before conversions can be stored");
 }
 
-SqliteResult open_in_transaction(SqliteConnection* connection) {
+SqliteResult read_incarnation(SqliteConnection* connection, std::string* incarnation) {
+  SqliteStatement statement;
+  SqliteResult result = statement.prepare(connection, "SELECT incarnation FROM postback_schema");
+  bool row = false;
+  if (result == SqliteResult::ok) result = statement.step(&row);
+  incarnation->assign(row ? statement.text(0) : std::string_view());
+  return result;
+}
+
+SqliteResult open_in_transaction(SqliteConnection* connection, bool may_create,
+                                 std::string* incarnation, bool* gone) {
   int64_t version = 0;
   SqliteResult result = read_version(connection, &version);
   if (result != SqliteResult::ok) return result;
+  if (version == 0 && !may_create) {
+    *gone = true;
+    return connection->fail(SqliteResult::schema, "the file has no tables of ours");
+  }
   if (version > kSchemaVersion || version < 0) {
     return connection->fail(SqliteResult::schema,
                             "the database has schema version " + std::to_string(version) +
@@ -76,15 +90,76 @@ SqliteResult open_in_transaction(SqliteConnection* connection) {
   }
   if (version < kSchemaVersion) result = migrate(connection, version);
   if (result != SqliteResult::ok) return result;
-  return verify_unique_index(connection);
+  if (result == SqliteResult::ok) result = verify_unique_index(connection);
+  return result == SqliteResult::ok ? read_incarnation(connection, incarnation) : result;
+}
+
+SqliteResult find_codes(SqliteConnection* connection, const PartnerClaim& claim,
+                        KnownCodes* known) {
+  SqliteStatement of_id;
+  SqliteResult result = of_id.prepare(
+      connection,
+      "SELECT partner_code, registry_id FROM postback_partner_codes WHERE partner_id = ?1");
+  bool row = false;
+  of_id.bind(1, int64_t{claim.partner_id});
+  if (result == SqliteResult::ok) result = of_id.step(&row);
+  if (result != SqliteResult::ok) return result;
+  if (row) {
+    known->code_of_id = std::string(of_id.text(0));
+    known->registry_of_id = of_id.text(1);
+  }
+  SqliteStatement of_code;
+  result = of_code.prepare(connection,
+                           "SELECT partner_id, registry_id FROM postback_partner_codes"
+                           " WHERE partner_code = ?1 AND partner_id <> ?2 ORDER BY partner_id");
+  of_code.bind(1, claim.partner_code);
+  of_code.bind(2, int64_t{claim.partner_id});
+  if (result == SqliteResult::ok) result = of_code.step(&row);
+  if (result != SqliteResult::ok || !row) return result;
+  known->other_id_of_code = static_cast<int32_t>(of_code.integer(0));
+  known->registry_of_code = of_code.text(1);
+  return result;
+}
+
+SqliteResult write_claim(SqliteConnection* connection, const PartnerClaim& claim) {
+  SqliteStatement statement;
+  const SqliteResult result = statement.prepare(
+      connection,
+      "INSERT INTO postback_partner_codes (partner_id, partner_code, registry_id)"
+      " VALUES (?1, ?2, ?3)"
+      " ON CONFLICT (partner_id) DO UPDATE SET partner_code = excluded.partner_code");
+  if (result != SqliteResult::ok) return result;
+  statement.bind(1, int64_t{claim.partner_id});
+  statement.bind(2, claim.partner_code);
+  statement.bind(3, claim.registry_id);
+  return statement.run();
 }
 
 }  // namespace
 
-SqliteResult open_sqlite_schema(SqliteConnection* connection) {
+// The writer is the only one to write: what was read still holds when it is written.
+SqliteResult check_sqlite_claim(SqliteConnection* connection, const PartnerClaim& claim) {
+  KnownCodes known;
+  const SqliteResult result = find_codes(connection, claim, &known);
+  if (result != SqliteResult::ok) return result;
+  std::string error;
+  switch (judge_claim(claim, known, &error)) {
+    case ClaimVerdict::fits:
+      return SqliteResult::ok;
+    case ClaimVerdict::absent:
+    case ClaimVerdict::renamed:
+      return write_claim(connection, claim);
+    case ClaimVerdict::clash:
+      return connection->fail(SqliteResult::schema, error);
+  }
+  return SqliteResult::schema;
+}
+
+SqliteResult open_sqlite_schema(SqliteConnection* connection, bool may_create,
+                                std::string* incarnation, bool* gone) {
   SqliteResult result = connection->run("BEGIN IMMEDIATE");
   if (result != SqliteResult::ok) return result;
-  result = open_in_transaction(connection);
+  result = open_in_transaction(connection, may_create, incarnation, gone);
   if (result == SqliteResult::ok) result = connection->run("COMMIT");
   if (result != SqliteResult::ok && connection->in_transaction()) {
     const std::string error = connection->error();

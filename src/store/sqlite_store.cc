@@ -36,13 +36,23 @@ BatchResult batch_result(SqliteResult result) {
 std::unique_ptr<Store> make_sqlite_store(const StoreOptions& options, const std::string& path,
                                          StoreClient* client) {
   SqliteDatabase& database = options.services->impl().sqlite.at(path);
+  // An operator's word that the file may be made anew is heard here.
+  options.services->impl().known.at("sqlite:" + database.path(), options.partner_code,
+                                    options.memory_epoch);
   return std::make_unique<SqliteStore>(options, &database, client);
 }
 
 SqliteStore::SqliteStore(const StoreOptions& options, SqliteDatabase* database, StoreClient* client)
-    : options_(options), database_(database), client_(client) {
-  for (SqliteJob& job : write_jobs_) job.kind = SqliteJob::Kind::write;
+    : options_(options),
+      database_(database),
+      client_(client),
+      claim_{options.partner_id, options.partner_code, options.registry_id} {
+  for (SqliteJob& job : write_jobs_) {
+    job.kind = SqliteJob::Kind::write;
+    job.claim = &claim_;
+  }
   open_job_.kind = SqliteJob::Kind::open;
+  open_job_.claim = &claim_;
   leave_job_.kind = SqliteJob::Kind::leave;
 }
 
@@ -113,6 +123,8 @@ StoreStatus SqliteStore::status() const {
   status.error = error_;
   status.connections = state_ == StoreState::up ? 1 : 0;
   status.batches_in_flight = batches_in_flight_;
+  status.openings = openings_;
+  status.identity_changes = identity_changes_;
   return status;
 }
 
@@ -204,6 +216,8 @@ void SqliteStore::receive(Message& message) {
 
 void SqliteStore::opened(const SqliteJob& job) {
   opening_ = false;
+  openings_ = job.openings;
+  identity_changes_ = job.identity_changes;
   enter(job.result, job.error);
   std::vector<SqliteJob*> held;
   held.swap(reads_held_);
@@ -223,6 +237,8 @@ void SqliteStore::written(SqliteJob* job) {
   Batch& batch = *job->batch;
   job->batch = nullptr;
   --batches_in_flight_;
+  openings_ = job->openings;
+  identity_changes_ = job->identity_changes;
   batch.result = batch_result(job->result);
   batch.error = std::move(job->error);
   if (batch.result != BatchResult::committed) {

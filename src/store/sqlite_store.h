@@ -69,6 +69,9 @@ class SqliteStore final : public Store, private MessageReceiver {
   StoreClient* const client_;
   StoreState state_ = StoreState::idle;
   std::string error_;
+  const PartnerClaim claim_;
+  uint32_t openings_ = 0;
+  uint32_t identity_changes_ = 0;
   bool joined_ = false;  // The writer counts this store among its users.
   bool was_up_ = false;  // The tables exist: reads need not wait for an open.
   bool closing_ = false;

@@ -21,7 +21,13 @@ void SqliteWriter::serve() {
                        }))->limit_ms;
   connection_.set_busy_until(base::system_clock().monotonic_ns() +
                              static_cast<uint64_t>(limit_ms) * 1'000'000);
-  const SqliteResult result = commit(group_);
+  SqliteResult result = open();
+  if (result == SqliteResult::ok) {
+    refuse_strangers(&group_);
+    result = commit(group_);
+  } else {
+    finish(group_, result);
+  }
   if (result == SqliteResult::ok || result == SqliteResult::rejected) {
     checkpoint_if_over(kCheckpointPagesLoaded);
   } else {
@@ -126,13 +132,78 @@ SqliteResult SqliteWriter::open_files() {
   // Before SQLite opens the file, which may already write: it recovers and sets the journal mode.
   const base::Status lock = lock_.acquire(path_);
   if (!lock.ok()) return connection_.fail(SqliteResult::unavailable, lock.message());
-  SqliteResult result = connection_.open(path_, SqliteConnection::Role::writer);
-  if (result == SqliteResult::ok) result = open_sqlite_schema(&connection_);
-  if (result == SqliteResult::ok) result = inserter_.prepare(&connection_);
+  const SqliteResult result = open_database();
   if (result != SqliteResult::ok) return result;
   connection_.remember_files();
   checkpointed_at_pages_ = 0;
   return result;
+}
+
+SqliteResult SqliteWriter::open_database() {
+  const bool may_create = !known_->was_open();
+  std::error_code ignored;  // Then the open fails, and says more.
+  if (!may_create && !std::filesystem::exists(path_, ignored)) {
+    found_gone();
+    return connection_.fail(
+        SqliteResult::unavailable,
+        known_->gone_text("SQLite " + path_ + ": the file is not there any more"));
+  }
+  SqliteResult result = connection_.open(
+      path_, may_create ? SqliteConnection::Role::writer : SqliteConnection::Role::heir);
+  if (result != SqliteResult::ok) return result;
+  std::string incarnation;
+  bool gone = false;
+  result = open_sqlite_schema(&connection_, may_create, &incarnation, &gone);
+  if (gone) {
+    found_gone();
+    const std::string what = "SQLite " + path_ + ": " + connection_.error();
+    return connection_.fail(result, known_->gone_text(what));
+  }
+  if (result == SqliteResult::ok) result = inserter_.prepare(&connection_);
+  if (result != SqliteResult::ok) return result;
+  connection_.remember_files();
+  recognise(incarnation);
+  return result;
+}
+
+// Counted once: what was there is not there any more.
+void SqliteWriter::found_gone() {
+  if (identity_.incarnation.empty()) return;
+  ++identity_changes_;
+  identity_ = {};
+}
+
+void SqliteWriter::recognise(const std::string& incarnation) {
+  const DatabaseIdentity now{.incarnation = incarnation,
+                             .system_identifier = {},
+                             .timeline = 0,
+                             .file = connection_.file_identity()};
+  const std::string difference = identity_difference(identity_, now);
+  if (!difference.empty()) {
+    ++identity_changes_;
+    LOG_WARNING("store", "SQLite " + path_ + " is not the one it was: " + difference);
+  }
+  identity_ = now;
+  claims_.clear();
+  ++openings_;
+  known_->note_open();
+}
+
+// Gives jobs back whose partner is not the one that the database knows by the id. Requires an open
+// connection.
+void SqliteWriter::refuse_strangers(std::vector<SqliteJob*>* group) {
+  std::erase_if(*group, [this](SqliteJob* job) {
+    if (job->claim == nullptr || job->claim->partner_code.empty()) return false;
+    const auto known = claims_.find(job->claim->partner_id);
+    if (known != claims_.end() && known->second == *job->claim) return false;
+    const SqliteResult result = check_sqlite_claim(&connection_, *job->claim);
+    if (result == SqliteResult::ok) {
+      claims_[job->claim->partner_id] = *job->claim;
+      return false;
+    }
+    finish(std::span(&job, 1), result);
+    return true;
+  });
 }
 
 void SqliteWriter::count_user(SqliteJob* job) {
@@ -151,6 +222,8 @@ void SqliteWriter::finish(std::span<SqliteJob* const> group, SqliteResult result
   for (SqliteJob* job : group) {
     job->result = result;
     job->error = result == SqliteResult::ok ? std::string() : connection_.error();
+    job->openings = openings_;
+    job->identity_changes = identity_changes_;
     reply(job);
   }
 }

@@ -23,7 +23,8 @@ base::Result<std::unique_ptr<Store>> make_store(const StoreOptions& options, Sto
     case base::DatabaseKind::sqlite:
       return make_sqlite_store(options, base::sqlite_path(options.url), client);
     case base::DatabaseKind::postgresql:
-      return make_pg_store(options, &options.services->impl().resolver, client);
+      return make_pg_store(options, &options.services->impl().resolver,
+                           &options.services->impl().known, client);
   }
   return base::Status::error("the kind of database is not known");
 }

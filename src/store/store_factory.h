@@ -20,6 +20,9 @@ class Services {
  public:
   Services();
   ~Services();  // All stores are closed and destroyed by then; joins the threads.
+  // Keeps in `data_dir` what must outlive the process (known_databases.h). Before any store is
+  // made; blocks. On an error what was kept there is not known, and the stores work all the same.
+  base::Status keep_in(const std::string& data_dir);
   struct Impl;
   Impl& impl() { return *impl_; }
 
@@ -28,8 +31,13 @@ class Services {
 };
 
 struct StoreOptions {
-  std::string url;         // "sqlite:PATH" or "postgresql://…" ("postgres://…" too).
-  int64_t writer_id = 0;   // Names this writer in postback_stats: unique per process and lane.
+  std::string url;  // "sqlite:PATH" or "postgresql://…" ("postgres://…" too).
+  // Whose rows are stored, and by which control database: see partner_claim.h. Empty: not checked.
+  int32_t partner_id = 0;
+  std::string partner_code;
+  std::string registry_id;
+  int64_t memory_epoch = 0;  // Of the partner: see known_databases.h.
+  int64_t writer_id = 0;     // Names this writer in postback_stats: unique per process and lane.
   Services* services = nullptr;
   Loop* loop = nullptr;            // The core's; outlives the store.
   io::Mailbox* mailbox = nullptr;  // The core's; how other threads answer.

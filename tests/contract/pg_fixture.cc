@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "base/check.h"
+#include "store/pg_url.h"
 #include "base/time.h"
 
 namespace postback::store {
@@ -94,13 +95,18 @@ StoreUser::StoreUser(const std::string& url, const std::function<void(StoreOptio
   options.mailbox = &mailbox_;
   options.clock = &base::system_clock();
   if (change) change(&options);
-  auto made = make_pg_store(options, &resolver_, this);
+  place_ = parse_pg_url(url).value().place();
+  auto made = make_pg_store(options, &resolver_, &known_, this);
   CHECK(made.ok());
   store_ = made.take();
 }
 
 StoreUser::~StoreUser() {
   if (!closed_) close();
+}
+
+void StoreUser::allow_anew() {
+  known_.at(place_, "anybody", 1);
 }
 
 void StoreUser::close() {

@@ -12,6 +12,7 @@
 #include "io/mailbox.h"
 #include "postback/store.h"
 #include "postgres_server.h"
+#include "store/known_databases.h"
 #include "store/pg_store.h"
 #include "store/resolver.h"
 
@@ -55,6 +56,7 @@ class StoreUser final : public StoreClient {
   StoreRead read(StoreRead::Kind kind, int64_t since_us = 0, int32_t limit = 10,
                  int64_t before_id = INT64_MAX);
   void close();
+  void allow_anew();  // As postbackctl forget does.
 
   std::vector<Batch*> done;  // In the order in which they came back.
 
@@ -68,6 +70,8 @@ class StoreUser final : public StoreClient {
   std::unique_ptr<Loop> loop_;
   io::Mailbox mailbox_;
   Resolver resolver_;
+  KnownDatabases known_;
+  std::string place_;
   std::unique_ptr<Store> store_;
   std::vector<StoreRead*> reads_done_;
   bool closed_ = false;

@@ -366,19 +366,46 @@ TEST_F(SqliteStoreTest, AKilledWriterLeavesEveryCommittedRowAndRightCounts) {
   EXPECT_EQ(sqlite_query(path(), "PRAGMA integrity_check")[0][0], "ok");
 }
 
-TEST_F(SqliteStoreTest, ADeletedDatabaseIsNoticedBeforeAnythingIsAcknowledged) {
+// And is not made anew: somebody may be about to restore it.
+TEST_F(SqliteStoreTest, ADeletedDatabaseIsNoticedBeforeAnythingIsAcknowledgedAndWaitedFor) {
   TestStore& store = make_store();
   ASSERT_NO_FATAL_FAILURE(commit_one(store, "before"));
   EXPECT_TRUE(store.stats().ok);  // The reader is connected too.
+  const std::string copy = folder_.path() + "/copy.db";
+  ASSERT_EQ(sqlite_query(path(), "VACUUM INTO '" + copy + "'").size(), 0u);
   for (const char* suffix : {"", "-wal", "-shm"}) ASSERT_TRUE(fs::remove(path() + suffix));
   TestBatch batch;
   batch.add("after");
   EXPECT_EQ(store.commit(batch), BatchResult::unavailable);
   EXPECT_NE(batch.error.find("deleted"), std::string::npos) << batch.error;
+  const auto is_told = [&] {
+    return store->status().error.find("does not make it anew") != std::string::npos;
+  };
+  ASSERT_TRUE(core_.run_until(is_told)) << store->status().error;
+  EXPECT_EQ(store->status().state, StoreState::down);
+  EXPECT_EQ(store->status().identity_changes, 1u);
+  EXPECT_FALSE(fs::exists(path()));
+  fs::rename(copy, path());
   EXPECT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
-  EXPECT_EQ(batch.count(RowResult::stored), 1);
+  EXPECT_EQ(row_count(), "2");
+  EXPECT_EQ(store->status().openings, 2u);
+}
+
+TEST_F(SqliteStoreTest, ADeletedDatabaseIsMadeAnewWhenAnOperatorSaysSo) {
+  TestStore& store = make_store();
+  ASSERT_NO_FATAL_FAILURE(commit_one(store, "before"));
+  store.close();
+  for (const char* suffix : {"", "-lock"}) ASSERT_TRUE(fs::remove(path() + suffix));
+  TestStore& next = make_store();
+  next->open();
+  ASSERT_TRUE(wait_state(next, StoreState::down));
+  EXPECT_FALSE(fs::exists(path()));
+  next.close();
+  store::StoreOptions forgetting = options();
+  forgetting.partner_code = "some_partner";
+  forgetting.memory_epoch = 1;
+  ASSERT_NO_FATAL_FAILURE(commit_one(make_store(forgetting), "after"));
   EXPECT_EQ(row_count(), "1");
-  EXPECT_EQ(store.conversions(10).conversions.size(), 1u);
 }
 
 TEST_F(SqliteStoreTest, ADeletedWalLosesNothing) {
@@ -433,6 +460,7 @@ TEST_F(SqliteStoreTest, AReplacedDatabaseIsTakenUpAndItsFilesAreLeftAlone) {
   const auto rows =
       sqlite_query(path(), "SELECT conversion_id FROM partner_conversions ORDER BY 1");
   EXPECT_EQ(rows, (TestDatabase::Rows{{"after"}, {"in the new file"}}));
+  EXPECT_EQ(store->status().identity_changes, 1u);
 }
 
 TEST_F(SqliteStoreTest, AFullDiskIsUnavailableAndLosesNothing) {

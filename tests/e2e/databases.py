@@ -120,10 +120,11 @@ class Cluster:
     """A PostgreSQL server of this test's own: folder, port, processes.
 
     PostgreSQL refuses to run as root; then it runs as user postgres. `template`: the folder of an
-    earlier initdb, to copy instead of running it again.
+    earlier initdb, to copy instead of running it again. `primary`: a running cluster whose
+    streaming standby this one is.
     """
 
-    def __init__(self, durable=False, template=None):
+    def __init__(self, durable=False, template=None, primary=None):
         self.programs = postgres_programs()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postback-pg-"))
         self.data = self.folder / "data"
@@ -136,7 +137,10 @@ class Cluster:
             user = pwd.getpwnam("postgres")
             os.chown(self.folder, user.pw_uid, user.pw_gid)
             self.drop = ["--reuid=postgres", "--regid=postgres", "--init-groups"]
-        if template:
+        if primary:
+            self._run(self.programs / "pg_basebackup", "-h", "127.0.0.1", "-p", primary.port, "-U",
+                      "postgres", "-D", self.data, "-R", "-X", "stream", "-c", "fast", "--no-sync")
+        elif template:
             subprocess.run(["cp", "-a", "--reflink=auto", template, self.data], check=True)
         else:
             self._run(self.programs / "initdb", "-D", self.data, "-A", "trust", "-U", "postgres",
@@ -232,6 +236,10 @@ class Cluster:
         pid = self.process.pid
         children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return [pid, *map(int, children)]
+
+    def promote(self):
+        """A standby becomes a primary, on the next timeline."""
+        self._run(self.programs / "pg_ctl", "promote", "-w", "-D", self.data)
 
     def hang(self):
         """Every process stops where it is: connections stay open and nothing answers."""

@@ -145,7 +145,11 @@ class Partners(Suite):
         wait_until(lambda: self.found("/moving/event/stats"), SERVED_WITHIN_S, "it is served")
         self.assertEqual(self.server.postback("/moving/event", {"conversion_id": "1"}).json[
             "status"], "success")
-        self.server.ctl("partner", "set", "moving", "database_name=moving_new_db")
+        refused = self.server.ctl("partner", "set", "moving", "database_name=moving_new_db",
+                                  check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertRegex(refused.stderr, "does not know its conversion ids.*give --yes")
+        self.server.ctl("partner", "set", "moving", "--yes", "database_name=moving_new_db")
 
         statuses = []
 

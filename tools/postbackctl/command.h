@@ -64,6 +64,8 @@ int run_quarantine_list(const Invocation& invocation);
 int run_quarantine_show(const Invocation& invocation);
 int run_quarantine_export(const Invocation& invocation);
 int run_quarantine_retry(const Invocation& invocation);
+int run_forget(const Invocation& invocation);
+int run_doctor(const Invocation& invocation);
 int run_purge(const Invocation& invocation);
 int run_journal_verify(const Invocation& invocation);
 int run_journal_stat(const Invocation& invocation);

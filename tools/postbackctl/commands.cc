@@ -55,12 +55,15 @@ std::span<const Command> commands() {
        "CODE KEY=VALUE...",
        2,
        64,
-       {"--json"},
+       {"--json", "--yes"},
        "change fields of a partner",
        "Changes fields of a partner and checks the whole partner as `partner add` does. For\n"
        "example:\n\n"
        "  postbackctl partner set rector timezone=Asia/Taipei lanes=2\n"
-       "  postbackctl partner set rector parameter_mapping='{\"conversion_id\": \"id\"}'\n",
+       "  postbackctl partner set rector parameter_mapping='{\"conversion_id\": \"id\"}'\n\n"
+       "  --yes   change the partner's database too: its conversions stay in the one before, "
+       "which\n"
+       "          is then not asked any more whether a conversion is a repeat\n",
        run_partner_set},
       {"partner enable",
        "CODE",
@@ -89,6 +92,28 @@ std::span<const Command> commands() {
        "when a partner with this code is added again, conversions it reported before are still\n"
        "recognised as duplicates.\n",
        run_partner_remove},
+      {"forget",
+       "CODE",
+       1,
+       1,
+       {"--json"},
+       "let a partner's database decide what is a repeat",
+       "After a partner's database was restored, or rows were deleted by hand: a running server\n"
+       "forgets within two seconds which of the partner's conversion ids are durable, and the\n"
+       "database decides again. It then also makes a database anew that is missing, and takes a\n"
+       "PostgreSQL server on a lower timeline for the right one, once. Nothing is deleted.\n",
+       run_forget},
+      {"doctor",
+       "",
+       0,
+       0,
+       {"--json"},
+       "look at all databases and tell what is wrong or risky",
+       "Looks at every partner's database: whether it answers, its schema, whose ids are in it, "
+       "and\n"
+       "for PostgreSQL its timeline and whether the primary waits for a standby. Changes nothing.\n"
+       "The exit code is 1 when something is wrong.\n",
+       run_doctor},
       {"quarantine list",
        "",
        0,

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/database_url.h"
 #include "base/json_writer.h"
 #include "base/log.h"
 #include "base/printable.h"
@@ -11,6 +12,7 @@
 #include "control.h"
 #include "partner/partner_json.h"
 #include "partner_view.h"
+#include "store/pg_url.h"
 
 namespace postback::postbackctl {
 namespace {
@@ -123,6 +125,28 @@ struct Assignment {
   std::string value;
 };
 
+// Servers and database, without user and password: where rows go.
+std::string place_of(const std::string& url) {
+  if (base::database_kind(url) == base::DatabaseKind::sqlite) return url;
+  Result<store::PgTarget> target = store::parse_pg_url(url);
+  return target.ok() ? target.value().place() : url;
+}
+
+// Empty, or what moving to another database means.
+std::string moves(const SqlRow& before, const Partner& after, const partner::DatabaseHome& home) {
+  Result<Partner> old = partner::partner_from_row(before, home);
+  if (!old.ok()) return "";
+  const std::string& from = old.value().effective_database_url;
+  const std::string& to = after.effective_database_url;
+  if (place_of(from) == place_of(to)) return "";
+  // Nothing is left behind where nothing was made yet; one that is away may hold everything.
+  Result<bool> exists = partner::database_exists(from, kToolLimits);
+  if (exists.ok() && !exists.value()) return "";
+  return "its rows would go to " + base::masked_url(to) + " instead of " + base::masked_url(from) +
+         ". What is stored there stays there: the new database does not know its conversion ids, so"
+         " repeats of them are stored and counted again, and /stats and /conversions begin anew";
+}
+
 int change_partner(const Invocation& invocation, const std::vector<Assignment>& assignments) {
   Change change;
   Status status = change.begin(invocation.settings);
@@ -141,6 +165,11 @@ int change_partner(const Invocation& invocation, const std::vector<Assignment>& 
   if (!status.ok()) {
     return fail("partner " + base::printable(invocation.words[0]) +
                 " is unchanged: " + status.message());
+  }
+  const std::string moved = moves(row.value(), checked.value(), change.home());
+  if (!moved.empty() && !invocation.yes) {
+    return fail("partner " + checked.value().partner_code + " is unchanged: " + moved +
+                ". If that is meant, give --yes");
   }
   const std::string what = differences(row.value(), checked.value(), change.home());
   if (!what.empty()) {
@@ -208,6 +237,31 @@ int run_partner_enable(const Invocation& invocation) {
 }
 int run_partner_disable(const Invocation& invocation) {
   return set_active(invocation, "false");
+}
+
+int run_forget(const Invocation& invocation) {
+  Change change;
+  Status status = change.begin(invocation.settings);
+  if (!status.ok()) return fail(status.message());
+  Result<SqlRow> row = find_row(change.rows(), invocation.words[0]);
+  if (!row.ok()) return fail(row.status().message());
+  const std::string id = partner::row_text(row.value(), "id");
+  const std::string code = base::printable(invocation.words[0]);
+  status = change.client()
+               ->query("UPDATE partners SET memory_epoch = memory_epoch + 1 WHERE id = " + id)
+               .status();
+  if (status.ok()) status = change.commit();
+  if (!status.ok()) return fail(status.message());
+  if (invocation.json) {
+    std::string json = "{\"forgotten\":";
+    base::append_json_string(&json, invocation.words[0]);
+    print(json + ",\"id\":" + id + "}\n");
+  } else {
+    print("partner " + code +
+          ": running servers forget within two seconds which of its conversion ids are durable; its"
+          " database decides\n");
+  }
+  return kOk;
 }
 
 int run_partner_remove(const Invocation& invocation) {

@@ -163,6 +163,28 @@ TEST_F(LaneJournalTest, ABatchThatFailsGoesToTheJournal) {
   EXPECT_EQ(backlog().waiting(), 1u);
 }
 
+// What a standby lacked when it was promoted.
+TEST_F(LaneJournalTest, TheNewestRowsAreReplayedThroughTheJournalWhenTheDatabaseIsAnotherOne) {
+  environment_.failover_tail_ns = 2'000'000'000;
+  make_lane();
+  const auto commit = [this](const std::string& id) {
+    add(id);
+    turn();
+    finish_batch(BatchResult::committed);
+  };
+  commit("old");
+  loop_.now_ns_ += 5'000'000'000;
+  commit("a");
+  commit("b");
+  loop_.now_ns_ += 60'000'000'000;  // An outage makes nothing old.
+  const uint64_t before = writer_->status().durable_lsn;
+  const uint64_t additions = backlog().additions();
+  ++store_->current.identity_changes;
+  set_state(StoreState::down);
+  wait_until([&] { return backlog().additions() > additions; });
+  EXPECT_GT(writer_->status().durable_lsn, before);
+}
+
 TEST_F(LaneJournalTest, ALatePostbackIsAnsweredFromTheJournalAndConfirmedByTheStore) {
   Postback& postback = add_early("a");
   turn();
