@@ -39,6 +39,9 @@ class DedupeSet {
   void add(uint32_t scope, std::string_view id, uint64_t hash);
   void add(uint32_t scope, std::string_view id) { add(scope, id, hash_of(scope, id)); }
 
+  // The id is new again. Its record stays in the generation's blocks until that is forgotten.
+  void remove(uint32_t scope, std::string_view id);
+
   size_t size() const;
   size_t memory_bytes() const;  // Tables and id text.
 

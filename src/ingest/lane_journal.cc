@@ -41,12 +41,12 @@ void Lane::spilled(const std::vector<Postback*>& postbacks, const std::vector<in
     backlog_->forget_settled(forgotten);  // No record of theirs will be met.
   }
   for (Postback* postback : postbacks) {
+    if (postback->replay != nullptr) {
+      finish(*postback, durable ? Outcome::accepted : Outcome::unavailable);
+      continue;
+    }
     if (!durable) {
-      if (postback->with_store) {
-        --spilled_with_store_;  // The store may take it yet.
-      } else {
-        give_up(*postback);
-      }
+      not_spilled(*postback);
       continue;
     }
     postback->journaled = true;
@@ -66,6 +66,17 @@ void Lane::spilled(const std::vector<Postback*>& postbacks, const std::vector<in
   mark_dirty();
 }
 
+// The journal does not take the postback: it goes the way it would go without a journal.
+void Lane::not_spilled(Postback& postback) {
+  if (postback.with_store) {
+    --spilled_with_store_;  // The store may take it yet.
+  } else if (health_ != LaneHealth::down && !retiring_) {
+    append(open_.get(), postback);
+  } else {
+    give_up(postback);
+  }
+}
+
 bool Lane::is_late(uint64_t now_ns) const {
   const uint64_t limit_ns = environment_.budget_ns / kBudgetPartDenominator * kBudgetPartNumerator;
   const auto late = [&](const Flight& flight) { return now_ns > flight.begun_ns + limit_ns; };
@@ -75,7 +86,8 @@ bool Lane::is_late(uint64_t now_ns) const {
 
 void Lane::watch_budget(uint64_t now_ns) {
   if (!spill_.available() || health_ == LaneHealth::down) return;
-  if (!is_late(now_ns)) {
+  // A journal that takes nothing helps no postback: a late database serves as without a journal.
+  if (!is_late(now_ns) || !spill_.takes()) {
     set_health(LaneHealth::up);
     return;
   }
@@ -156,7 +168,7 @@ void Lane::strip_spilled(Flight* flight) {
 void Lane::update_away() {
   if (backlog_ == nullptr) return;
   const bool away =
-      health_ != LaneHealth::up || retiring_ || spilled_with_store_ > 0 || !spill_.idle();
+      health_ != LaneHealth::up || retiring_ || spilled_with_store_ > 0 || spill_.is_owed();
   if (away == away_) return;
   away_ = away;
   if (away) {

@@ -90,8 +90,9 @@ void SqliteInserter::finalize() {
 
 SqliteResult SqliteInserter::apply(Batch* batch, int64_t writer_id) {
   deltas_.clear();
+  batch->inserted = false;
   for (BatchRow& row : batch->conversions) {
-    const SqliteResult result = insert_conversion(&row);
+    const SqliteResult result = insert_conversion(&row, batch);
     if (result != SqliteResult::ok) return result;
   }
   for (const Conversion* conversion : batch->quarantined) {
@@ -108,7 +109,7 @@ SqliteResult SqliteInserter::apply(Batch* batch, int64_t writer_id) {
   return SqliteResult::ok;
 }
 
-SqliteResult SqliteInserter::insert_conversion(BatchRow* row) {
+SqliteResult SqliteInserter::insert_conversion(BatchRow* row, Batch* batch) {
   const Conversion& conversion = *row->conversion;
   SqliteStatement& insert = insert_conversion_;
   insert.bind(1, conversion.id);
@@ -132,6 +133,7 @@ SqliteResult SqliteInserter::insert_conversion(BatchRow* row) {
 
   if (connection_->changed_row_count() == 0) return recognise_earlier(row);
   row->result = RowResult::stored;
+  batch->inserted = true;
   Delta& delta = delta_of(conversion.partner_id, conversion.received_at_us);
   ++delta.conversion_count;
   if (conversion.usd_sale_amount) delta.sale_amount.add(*conversion.usd_sale_amount);

@@ -38,7 +38,7 @@ class SqliteInserter {
     std::optional<int64_t> last_conversion_at_us;
   };
 
-  SqliteResult insert_conversion(BatchRow* row);
+  SqliteResult insert_conversion(BatchRow* row, Batch* batch);
   SqliteResult recognise_earlier(BatchRow* row);
   SqliteResult insert_quarantined(const Conversion& conversion);
   SqliteResult merge(const Delta& delta, int64_t writer_id);
