@@ -67,12 +67,12 @@ void PartnerBacklog::forget_recovered_ids() {
 
 void PartnerBacklog::forget_recovered_id(std::string_view id) {
   const std::lock_guard lock(mutex_);
-  if (recovered_ids_ != nullptr) forgotten_.emplace(id);
+  if (recovered_ids_ != nullptr) forgotten_.insert(std::string(id));
 }
 
 bool PartnerBacklog::is_recovered_id_forgotten(std::string_view id) const {
   const std::lock_guard lock(mutex_);
-  return forgotten_.contains(id);
+  return !forgotten_.empty() && forgotten_.contains(std::string(id));
 }
 
 PartnerBacklog& Backlog::of(int32_t partner_id) {

@@ -1,6 +1,6 @@
-// How many rows a lane puts into one batch: as many as its database stores in a fraction of its time
-// limit. The size is cut when a batch took too long or failed, and doubled while full batches are
-// quick, so a database with a slow trigger gets small batches and every other one large ones.
+// How many rows a lane puts into one batch: as many as its database stores in a fraction of its
+// time limit. The size is cut when a batch took too long or failed, and doubled while full batches
+// are quick, so a database with a slow trigger gets small batches and every other one large ones.
 //
 // A cut is undone when it did not help: where a commit takes long whatever its rows are (a slow
 // disk), small batches would only pay for it more often.

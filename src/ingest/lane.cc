@@ -366,7 +366,7 @@ void Lane::set_health(LaneHealth health) {
   const bool was_up = std::exchange(health_, health) == LaneHealth::up;
   update_away();
   const std::string then = spill_.takes() ? "; its postbacks go to the journal until it is back"
-                                              : "; its postbacks are answered 503 until it is back";
+                                          : "; its postbacks are answered 503 until it is back";
   const StoreStatus status = store_->status();
   if (backlog_ != nullptr && health == LaneHealth::down) tell_stuck(nullptr, status.error);
   if (health == LaneHealth::up) {

@@ -261,8 +261,8 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   bool away_ = false;                  // As told to the backlog.
   std::deque<std::unique_ptr<Flight>> replays_waiting_;
   std::deque<std::unique_ptr<Flight>> replays_deferred_;  // One row each: others are tried first.
-  size_t replays_in_flight_ = 0;  // In submitted_.
-  uint64_t replay_from_ns_ = 0;   // Beside live postbacks: not before.
+  size_t replays_in_flight_ = 0;                          // In submitted_.
+  uint64_t replay_from_ns_ = 0;                           // Beside live postbacks: not before.
 
   // Repeats not yet in the statistics; a filing is a batch that carries some.
   int64_t duplicates_unfiled_ = 0;

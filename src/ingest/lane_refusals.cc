@@ -48,7 +48,7 @@ bool Lane::is_refused(const Flight& flight) {
 void Lane::note_committed(const Flight& flight) {
   const size_t rows_before = batch_size_.rows_max();
   batch_size_.committed(flight.row_count(), flight.submitted_ns, environment_.loop->now_ns());
-  suspects_.committed(flight);
+  suspects_.committed(flight, environment_.loop->now_ns());
   if (backlog_ == nullptr) return;
   if (batch_size_.rows_max() != rows_before) backlog_->set_batch_rows(batch_size_.rows_max());
   if (!suspects_.any_alone()) backlog_->stuck().clear(slice_);
@@ -62,8 +62,8 @@ void Lane::note_failure(const Flight& flight) {
   backlog_->set_batch_rows(batch_size_.rows_max());
   const Postback* alone = nullptr;
   if (flight.row_count() == 1) {
-    alone = flight.postbacks.empty() ? flight.quarantined_postbacks.front()
-                                     : flight.postbacks.front();
+    alone =
+        flight.postbacks.empty() ? flight.quarantined_postbacks.front() : flight.postbacks.front();
   }
   tell_stuck(alone, flight.error);
 }
@@ -79,8 +79,8 @@ void Lane::tell_stuck(const Postback* row, const std::string& error) {
   backlog_->stuck().set(slice_, std::move(stuck));
 }
 
-// The id is no conversion: its next copy, corrected perhaps, is judged by itself. It may be known as
-// durable because its record is, or was found in the journal at the start.
+// The id is no conversion: its next copy, corrected perhaps, is judged by itself. It may be known
+// as durable because its record is, or was found in the journal at the start.
 void Lane::forget_id(const Postback& postback) {
   const std::string_view id = postback.conversion.text(Field::conversion_id);
   environment_.dedupe->remove(scope_, id);
@@ -129,6 +129,7 @@ void Lane::quarantine_refused_row(std::unique_ptr<Flight> flight, const std::str
   postback.with_store = false;
   suspects_.forget(postback);
   if (conversion.reason == Reason::database_refused && !keep_bytes_only(&conversion)) {
+    note_failure(*flight);  // Told as what holds up the journal, where it came from there.
     give_up(postback);
     return flights_.give_back(std::move(flight));
   }

@@ -48,6 +48,7 @@ void Lane::replay(ReplayBatch& batch) {
 // False: no row is left to be stored.
 bool Lane::add_replayed_rows(Flight* flight, ReplayBatch* batch) {
   flight->replay = batch;
+  batch->rows_open = 0;
   for (size_t i = 0; i < batch->row_count; ++i) {
     Postback& row = *batch->rows[i];
     row.with_store = false;
@@ -112,14 +113,21 @@ bool Lane::prepare_replay() {
   return false;
 }
 
-// What may be tried by now goes behind everything else that waits.
+// What may be tried by now goes behind everything else that waits. The drain gets back what may not
+// for too long: it has more rows, and it may be about to stop.
 void Lane::resume_deferred() {
   const uint64_t now_ns = environment_.loop->now_ns();
   for (auto& flight : std::exchange(replays_deferred_, {})) {
     const Postback& row = flight->postbacks.empty() ? *flight->quarantined_postbacks.front()
                                                     : *flight->postbacks.front();
-    auto& queue = suspects_.may_try(row, now_ns) ? replays_waiting_ : replays_deferred_;
-    queue.push_back(std::move(flight));
+    if (suspects_.may_try(row, now_ns)) {
+      replays_waiting_.push_back(std::move(flight));
+    } else if (now_ns < flight->begun_ns + kReplayDeferNsMax) {
+      replays_deferred_.push_back(std::move(flight));
+    } else {
+      failed(*flight);
+      flights_.give_back(std::move(flight));
+    }
   }
 }
 

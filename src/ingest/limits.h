@@ -55,6 +55,8 @@ constexpr size_t kReplayRowsMax = 1000;
 constexpr size_t kReplayRowsMin = 16;  // Where the lane's batches are small; see BatchSize.
 constexpr size_t kReplayBytesMax = 4 * 1024 * 1024;
 constexpr size_t kReplaysInFlightMax = 2;
+// So long a row that failed alone waits in its lane for others to be stored.
+constexpr uint64_t kReplayDeferNsMax = 500'000'000;
 // What the drain has read and not seen stored yet, over all partners.
 constexpr size_t kReplayBatchesMax = 64;
 constexpr size_t kReplayBatchesPerPartnerMax = 32;

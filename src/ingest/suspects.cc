@@ -8,8 +8,10 @@ namespace postback::ingest {
 namespace {
 
 // After so long a row that failed alone is tried again although nothing else was stored meanwhile:
-// the database may be mended, and no other row may come. Doubles with each failure.
+// the database may be mended, and no other row may come. Doubles with each attempt, since a row at
+// which a server crashes hurts everybody there.
 constexpr uint64_t kRetryNs = 500'000'000;
+constexpr uint32_t kRetryDoublings = 6;  // 32 s.
 constexpr size_t kNoSuspect = SIZE_MAX;
 
 // Neither kind of key is ever the other: the first byte tells them apart.
@@ -27,6 +29,7 @@ void set_key(const Postback& row, std::string* key) {
 void Suspects::failed(const Flight& flight, uint64_t now_ns) {
   const size_t row_count = flight.row_count();
   if (row_count == 0) return;
+  failed_ns_ = now_ns;
   if (rows_.size() + row_count > kRowsMax) {
     rows_.clear();
     alone_count_ = 0;
@@ -40,6 +43,7 @@ void Suspects::failed(const Flight& flight, uint64_t now_ns) {
       if (row_count == 1) {
         if (entry.failures == 0) ++alone_count_;
         if (entry.failures == 0 || took_others) ++entry.failures;
+        ++entry.attempts;
         entry.behind_others = took_others;
       }
       entry.group_rows = std::max<size_t>(1, row_count / kBatchCut);
@@ -50,9 +54,14 @@ void Suspects::failed(const Flight& flight, uint64_t now_ns) {
   }
 }
 
-void Suspects::committed(const Flight& flight) {
+void Suspects::committed(const Flight& flight, uint64_t now_ns) {
   if (flight.inserted) ++stored_;
   if (rows_.empty()) return;
+  if (now_ns > failed_ns_ + kKeptNs) {
+    rows_.clear();
+    alone_count_ = 0;
+    return;
+  }
   for (const auto* rows : {&flight.postbacks, &flight.quarantined_postbacks}) {
     for (const Postback* row : *rows) erase(*row);
   }
@@ -87,16 +96,15 @@ size_t Suspects::arrange_rows(std::vector<Postback*>* rows) {
     return a_failures < (b_entry == nullptr ? 0 : b_entry->failures);
   });
   const size_t group = group_of(*rows->front());
-  const auto end = std::find_if(rows->begin(), rows->end(), [&](const Postback* row) {
-    return group_of(*row) != group;
-  });
+  const auto end = std::find_if(rows->begin(), rows->end(),
+                                [&](const Postback* row) { return group_of(*row) != group; });
   return std::min(group, static_cast<size_t>(end - rows->begin()));
 }
 
 bool Suspects::may_try(const Postback& row, uint64_t now_ns) {
   const Entry* entry = find(row);
   if (entry == nullptr || entry->failures == 0 || stored_ > entry->stored_then) return true;
-  return now_ns >= entry->failed_ns + (kRetryNs << entry->failures);
+  return now_ns >= entry->failed_ns + (kRetryNs << std::min(entry->attempts, kRetryDoublings));
 }
 
 bool Suspects::is_refused(const Postback& row) {

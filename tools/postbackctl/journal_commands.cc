@@ -13,6 +13,7 @@
 #include "command.h"
 #include "journal/reader.h"
 #include "journal/recovery.h"
+#include "journal_stuck.h"
 #include "text_table.h"
 
 namespace postback::postbackctl {
@@ -140,7 +141,7 @@ uint64_t undrained_of(const Recovered& found, int32_t partner_id) {
   return position == found.undrained_by_partner.end() ? 0 : position->second;
 }
 
-std::string stat_json(const Recovered& found) {
+std::string stat_json(const Recovered& found, const std::string& folder) {
   std::string json = "{";
   append_member(&json, "records", found.records);
   append_member(&json, "undrained_records", found.undrained_records);
@@ -148,6 +149,7 @@ std::string stat_json(const Recovered& found) {
   append_member(&json, "spare_segments", found.spares.size());
   append_text_member(&json, "checkpoint", checkpoint_text(found.checkpoint.state));
   json += std::string(",\"damaged\":") + (found.damaged() ? "true" : "false");
+  json += ",\"stuck\":" + stuck_json(folder);
   json += ",\"partners\":[";
   for (const auto& [partner_id, records] : records_by_partner(found)) {
     json += json.back() == '[' ? "{" : ",{";
@@ -169,12 +171,13 @@ std::string stat_json(const Recovered& found) {
   return json + "]}\n";
 }
 
-std::string stat_text(const Recovered& found) {
+std::string stat_text(const Recovered& found, const std::string& folder) {
   std::string text = "records          " + std::to_string(found.records) + "\nnot drained yet  " +
                      std::to_string(found.undrained_records) + "\nspare segments   " +
                      std::to_string(found.spares.size()) + "\ncheckpoint       " +
                      checkpoint_text(found.checkpoint.state) + "\ndamaged          " +
                      (found.damaged() ? "yes; see postbackctl journal verify" : "no") + "\n";
+  text += stuck_text(folder);
   if (found.segments.empty()) return text;
   TextTable partners({"PARTNER ID", "RECORDS", "NOT DRAINED YET"});
   for (const auto& [partner_id, records] : records_by_partner(found)) {
@@ -281,7 +284,7 @@ int watch_journal(const Invocation& invocation) {
     const uint64_t undrained = found.value().undrained_records;
     const double seconds = seen_ns == 0 ? 0 : static_cast<double>(now_ns - seen_ns) / 1e9;
     const double fewer = static_cast<double>(seen_before) - static_cast<double>(undrained);
-    print(invocation.json ? stat_json(found.value())
+    print(invocation.json ? stat_json(found.value(), folder_of(invocation))
                           : watch_line(found.value(), seconds > 0 ? fewer / seconds : 0));
     std::fflush(stdout);
     seen_before = undrained;
@@ -298,7 +301,8 @@ int run_journal_stat(const Invocation& invocation) {
   if (invocation.watch) return watch_journal(invocation);
   Result<Recovered> found = look(invocation);
   if (!found.ok()) return fail(found.status().message());
-  print(invocation.json ? stat_json(found.value()) : stat_text(found.value()));
+  const std::string folder = folder_of(invocation);
+  print(invocation.json ? stat_json(found.value(), folder) : stat_text(found.value(), folder));
   return kOk;
 }
 
