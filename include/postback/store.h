@@ -50,6 +50,9 @@ struct Batch : Message {
   // Every id is believed new (the lane's set is complete for it): a plain INSERT may be tried
   // first. Only a hint; the unique index decides.
   bool expected_new = false;
+  // Set by the store: at least one of the conversions is new to the database since this commit. So
+  // the database takes conversions, which a batch of rows it had already does not show.
+  bool inserted = false;
   BatchResult result = BatchResult::pending;
   // With `rejected`: what refused is the table's primary key. Another row, not this one stored by
   // an earlier attempt, has the id of one of these; that one is fine under another id.

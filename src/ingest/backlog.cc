@@ -97,6 +97,17 @@ void PartnerBacklog::set_recovered(uint64_t count, int64_t oldest_us,
 void PartnerBacklog::forget_recovered_ids() {
   const std::lock_guard lock(mutex_);
   recovered_ids_.reset();
+  forgotten_.clear();
+}
+
+void PartnerBacklog::forget_recovered_id(std::string_view id) {
+  const std::lock_guard lock(mutex_);
+  if (recovered_ids_ != nullptr) forgotten_.insert(std::string(id));
+}
+
+bool PartnerBacklog::is_recovered_id_forgotten(std::string_view id) const {
+  const std::lock_guard lock(mutex_);
+  return !forgotten_.empty() && forgotten_.contains(std::string(id));
 }
 
 PartnerBacklog& Backlog::of(const journal::Owner& owner) {

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ingest/stuck.h"
 #include "journal/owner.h"
 
 namespace postback::ingest {
@@ -103,6 +104,17 @@ class PartnerBacklog {
   std::shared_ptr<const IdList> recovered_ids() const;
   void set_recovered(uint64_t count, int64_t oldest_us, std::shared_ptr<const IdList> ids);
   void forget_recovered_ids();
+  // An id that is no conversion after all: its row went to the quarantine.
+  void forget_recovered_id(std::string_view id);
+  bool is_recovered_id_forgotten(std::string_view id) const;
+
+  // Why records do not get into the database, as the partner's lanes tell it.
+  StuckLanes& stuck() { return stuck_; }
+  const StuckLanes& stuck() const { return stuck_; }
+
+  // How many rows a lane of the partner puts into a batch now: a replayed one need not be larger.
+  void set_batch_rows(size_t count) { batch_rows_.store(count, std::memory_order_relaxed); }
+  size_t batch_rows() const { return batch_rows_.load(std::memory_order_relaxed); }
 
  private:
   std::atomic<uint64_t> waiting_{0};
@@ -112,10 +124,13 @@ class PartnerBacklog {
   std::atomic<uint64_t> recovered_{0};
   std::atomic<uint64_t> discarded_{0};
   std::atomic<size_t> settled_count_{0};
+  std::atomic<size_t> batch_rows_{SIZE_MAX};
   Drained drained_;
+  StuckLanes stuck_;
   mutable std::mutex mutex_;
   absl::flat_hash_set<int64_t> settled_;         // Under mutex_.
   std::shared_ptr<const IdList> recovered_ids_;  // Under mutex_.
+  absl::flat_hash_set<std::string> forgotten_;   // Under mutex_; of recovered_ids_.
 };
 
 class Backlog {

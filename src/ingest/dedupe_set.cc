@@ -98,6 +98,17 @@ void DedupeSet::add(uint32_t scope, std::string_view id, uint64_t hash) {
   if (young_->count >= generation_ids_max_) rotate();
 }
 
+void DedupeSet::remove(uint32_t scope, std::string_view id) {
+  const Key key = {hash_of(scope, id), scope, id};
+  for (Generation* generation : {young_.get(), old_.get()}) {
+    Shard& shard = generation->shards[shard_of(key.hash)];
+    const auto place = shard.find(key);
+    if (place == shard.end()) continue;
+    shard.erase(place);
+    --generation->count;
+  }
+}
+
 void DedupeSet::rotate() {
   old_ = std::move(young_);
   young_ = std::make_unique<Generation>();

@@ -39,6 +39,8 @@ class DedupeSet {
   void add(uint32_t scope, std::string_view id, uint64_t hash);
   void add(uint32_t scope, std::string_view id) { add(scope, id, hash_of(scope, id)); }
 
+  // The id is new again. Its record stays in the generation's blocks until that is forgotten.
+  void remove(uint32_t scope, std::string_view id);
   // A scope that no lane was given at its start: those count up from 1.
   uint32_t new_scope() { return next_scope_--; }
 

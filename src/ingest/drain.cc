@@ -5,12 +5,15 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/json_writer.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "ingest/drain_part.h"
 #include "ingest/drain_pass.h"
 #include "ingest/limits.h"
 #include "io/loop_choice.h"
 #include "journal/reader.h"
+#include "journal/stuck_file.h"
 
 namespace postback::ingest {
 namespace {
@@ -19,9 +22,24 @@ constexpr uint64_t kIdleNs = 100'000'000;
 constexpr uint64_t kReadRetryNs = 5'000'000'000;
 // A place that the disk does not read is read so often before what is behind it goes on without.
 constexpr int kReadAttemptsMax = 3;
+// How often the file that tells what is stuck is brought up to date.
+constexpr uint64_t kStuckTellNs = 1'000'000'000;
+constexpr size_t kErrorBytesMax = 500;
 constexpr uint64_t kStopPumpNs = 50'000'000;
 // Batches that are kept for the next records; each may hold some megabytes.
 constexpr size_t kBatchesKept = 4;
+
+std::string stuck_line(const Partner& partner, const Stuck& stuck) {
+  std::string line = "partner " + std::to_string(partner.id) + " (" + partner.partner_code +
+                     ") since ";
+  base::append_iso8601(&line, stuck.since_us);
+  if (stuck.row_id != 0) {
+    line += ", row " + std::to_string(stuck.row_id) + " of conversion ";
+    base::append_json_string(&line, stuck.conversion_id);
+    line += " fails by itself";
+  }
+  return line + ": " + base::printable(stuck.error, kErrorBytesMax) + "\n";
+}
 
 }  // namespace
 
@@ -150,6 +168,28 @@ void Drain::pump(uint64_t wait_ns) {
   }
   mailbox_->drain();
   end_late();
+  tell_stuck();
+}
+
+// Counts are left out, so that the file is written only when something else is stuck.
+void Drain::tell_stuck() {
+  if (stuck_told_.has_value() && now_ns() < stuck_ns_ + kStuckTellNs) return;
+  stuck_ns_ = now_ns();
+  const std::shared_ptr<const partner::PartnerTable> partners = table();
+  if (partners == nullptr) return;
+  std::string text;
+  for (const auto& entry : partners->entries()) {
+    const Partner& partner = entry->partner;
+    const PartnerBacklog& backlog = environment_.backlog->of(partner.id);
+    if (backlog.waiting() == 0) continue;
+    if (const std::optional<Stuck> stuck = backlog.stuck().longest()) {
+      text += stuck_line(partner, *stuck);
+    }
+  }
+  if (stuck_told_ == text) return;
+  const base::Status status = journal::write_stuck_file(environment_.folder, text);
+  if (!status.ok()) LOG_DEBUG("drain", status.message());
+  stuck_told_ = std::move(text);
 }
 
 void Drain::end_late() {

@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -103,6 +104,7 @@ class Drain {
   // Removes drained segments with numbers below `segments_end` only.
   void commit_checkpoint(uint64_t segments_end);
   void watch_writer();
+  void tell_stuck();
   bool is_final(const journal::Gap& gap);
   void note_gap(const journal::Gap& gap);
   void reading_failed(const base::Status& status);
@@ -125,6 +127,8 @@ class Drain {
   std::set<std::pair<journal::Owner, HoldReason>> holds_told_;
   std::set<std::pair<uint64_t, uint64_t>> gaps_told_;        // Segment and offset.
   std::map<std::pair<uint64_t, uint64_t>, int> unreadable_;  // How often a place was not read.
+  std::optional<std::string> stuck_told_;  // The text of the file; not known at first.
+  uint64_t stuck_ns_ = 0;                  // When it was looked at last.
   journal::WriterState writer_state_ = journal::WriterState::preparing;
   std::vector<std::unique_ptr<DrainPart>> late_;  // They have left; batches are with their lanes.
   size_t taking_part_ = 0;                        // Parts of the pass that have not left.

@@ -84,7 +84,8 @@ bool DrainPart::add(uint32_t slice, const Conversion& conversion, journal::Posit
   row.partner_id = partner().id;  // It may have been assigned.
   batch->byte_count += conversion.byte_count();
   read_ = {position.lsn, position.record + 1};
-  return batch->row_count == kReplayRowsMax || batch->byte_count >= kReplayBytesMax;
+  const size_t rows_max = std::clamp(backlog_->batch_rows(), kReplayRowsMin, kReplayRowsMax);
+  return batch->row_count >= rows_max || batch->byte_count >= kReplayBytesMax;
 }
 
 bool DrainPart::may_send(uint32_t slice) const {

@@ -24,6 +24,9 @@ struct Flight : Batch {
   ReplayBatch* replay = nullptr;  // Its rows are records of the journal.
 
   size_t row_count() const { return postbacks.size() + quarantined_postbacks.size(); }
+  // Keeps `row_count` rows from the front, conversions first; the others go to `rest`, which is
+  // empty.
+  void cut(size_t row_count, Flight* rest);
   void clear() {
     postbacks.clear();
     quarantined_postbacks.clear();
@@ -45,12 +48,26 @@ class FlightPool {
     return flight;
   }
   void give_back(std::unique_ptr<Flight> flight) {
+    if (spare_.size() == kSpareMax) return;
     flight->clear();
     spare_.push_back(std::move(flight));
   }
 
  private:
+  static constexpr size_t kSpareMax = 64;  // More only where one batch was cut into many.
   std::vector<std::unique_ptr<Flight>> spare_;
 };
+
+inline void Flight::cut(size_t row_count, Flight* rest) {
+  const auto move_from = [](size_t kept, std::vector<Postback*>* from, std::vector<Postback*>* to) {
+    if (kept >= from->size()) return;
+    to->assign(from->begin() + static_cast<ptrdiff_t>(kept), from->end());
+    from->resize(kept);
+  };
+  move_from(row_count, &postbacks, &rest->postbacks);
+  move_from(row_count - postbacks.size(), &quarantined_postbacks, &rest->quarantined_postbacks);
+  rest->replay = replay;
+  rest->begun_ns = begun_ns;
+}
 
 }  // namespace postback::ingest

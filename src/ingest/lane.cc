@@ -2,6 +2,7 @@
 
 #include <absl/hash/hash.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -155,14 +156,23 @@ void Lane::flush() {
   while (store_->can_submit() && !store_closing_) {
     if (waiting_.empty() && !is_worth_a_batch()) break;
     if (!take_slot()) break;
+    std::unique_ptr<Flight> flight;
     if (!waiting_.empty()) {
-      std::unique_ptr<Flight> flight = std::move(waiting_.front());
+      flight = std::move(waiting_.front());
       waiting_.pop_front();
-      submit(std::move(flight));
     } else {
-      std::unique_ptr<Flight> flight = std::exchange(open_, flights_.take());
-      submit(std::move(flight));
+      flight = std::exchange(open_, flights_.take());
     }
+    if (std::unique_ptr<Flight> rest = cut_to_size(flight.get())) {
+      waiting_.push_front(std::move(rest));
+    }
+    if (is_refused(*flight)) {
+      slot_ready_ = server_ != nullptr;  // Not used by this one.
+      const std::string error = suspects_.error(*flight->postbacks.front());
+      quarantine_refused_row(std::move(flight), error);
+      continue;
+    }
+    submit(std::move(flight));
   }
   submit_replays();
   if (std::exchange(slot_ready_, false)) server_->leave();
@@ -193,7 +203,9 @@ void Lane::give_slot_back(Flight* flight) {
 bool Lane::is_worth_a_batch() const {
   const size_t row_count = open_->row_count();
   const bool is_beside_another = submitted_.size() > replays_in_flight_;
-  if (is_beside_another) return row_count >= kBatchRowsPipelined;
+  if (is_beside_another) {
+    return row_count >= std::min(kBatchRowsPipelined, batch_size_.rows_max());
+  }
   return row_count > 0 || (counts_due_ && duplicates_unfiled_ > 0);
 }
 
@@ -246,6 +258,7 @@ void Lane::batch_done(Batch& batch) {
       CHECK(false);
       break;
     case BatchResult::committed:
+      note_committed(*flight);
       committed(*flight);
       break;
     case BatchResult::rejected:
@@ -255,6 +268,7 @@ void Lane::batch_done(Batch& batch) {
     case BatchResult::unavailable:
     case BatchResult::schema:
       ++counters_.batches_failed;
+      note_failure(*flight);
       failed(*flight);
       break;
   }
@@ -310,7 +324,7 @@ void Lane::failed(Flight& flight) {
       if (is_spilled(*postback)) {
         leave_to_journal(*postback);
       } else if (postback->replay != nullptr) {
-        finish(*postback, Outcome::unavailable);
+        if (!move_behind(*postback)) finish(*postback, Outcome::unavailable);
       } else {
         postback->with_store = false;
         spill(*postback);
@@ -339,9 +353,10 @@ void Lane::set_health(LaneHealth health) {
   if (health == health_) return;
   const bool was_up = std::exchange(health_, health) == LaneHealth::up;
   update_away();
-  const std::string then = spill_.available() ? "; its postbacks go to the journal until it is back"
-                                              : "; its postbacks are answered 503 until it is back";
+  const std::string then = spill_.takes() ? "; its postbacks go to the journal until it is back"
+                                          : "; its postbacks are answered 503 until it is back";
   const StoreStatus status = store_->status();
+  if (backlog_ != nullptr && health == LaneHealth::down) tell_stuck(nullptr, status.error);
   if (health == LaneHealth::up) {
     LOG_INFO("lane", name() + " database up again");
   } else if (health == LaneHealth::suspect) {
@@ -452,7 +467,8 @@ void Lane::tick(uint64_t now_ns) {
   }
   watch_budget(now_ns);
   if (now_ns > kSpillLimitNs) spill_.give_up_before(now_ns - kSpillLimitNs);
-  if (retiring_ || !replays_waiting_.empty()) mark_dirty();
+  spill_.tick(now_ns);
+  if (retiring_ || !replays_waiting_.empty() || !replays_deferred_.empty()) mark_dirty();
 }
 
 void Lane::warm_up() {
@@ -469,7 +485,7 @@ void Lane::retire() {
 
 void Lane::close_when_done() {
   if (store_closing_ || held_ > 0 || !submitted_.empty() || !spill_.idle()) return;
-  if (!replays_waiting_.empty()) fail_replays();  // Halves of a batch that was refused.
+  if (!replays_waiting_.empty() || !replays_deferred_.empty()) fail_replays();  // Parts of batches.
   if (duplicates_unfiled_ > 0 && health_ == LaneHealth::up) return;  // The next flush files them.
   for (ReadJob* job : reads_waiting_) job->filing_needed = 0;
   start_reads();

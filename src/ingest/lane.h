@@ -24,6 +24,7 @@
 #include "base/histogram.h"
 #include "base/time.h"
 #include "ingest/backlog.h"
+#include "ingest/batch_size.h"
 #include "ingest/dedupe_set.h"
 #include "ingest/failover_tail.h"
 #include "ingest/flight.h"
@@ -34,6 +35,7 @@
 #include "ingest/row_id.h"
 #include "ingest/spill.h"
 #include "ingest/submit_gate.h"
+#include "ingest/suspects.h"
 #include "io/courier.h"
 #include "postback/partner.h"
 #include "postback/store.h"
@@ -199,16 +201,23 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   void keep_tail(const Flight& flight);
   void replay_tail();
 
-  // lane_refusals.cc: rows that the database refuses.
+  // lane_refusals.cc: rows that the database refuses, and batches that it does not take.
+  std::unique_ptr<Flight> cut_to_size(Flight* flight);
+  bool is_refused(const Flight& flight);
+  void note_committed(const Flight& flight);
+  void note_failure(const Flight& flight);
+  void tell_stuck(const Postback* row, const std::string& error);
   void refused(std::unique_ptr<Flight> flight);
   bool take_next_id(Flight* flight);
-  void quarantine_refused_row(std::unique_ptr<Flight> flight);
+  void quarantine_refused_row(std::unique_ptr<Flight> flight, const std::string& error);
+  void forget_id(const Postback& postback);
 
   // lane_journal.cc: the way into the journal.
   void spilled(const std::vector<Postback*>& postbacks, const std::vector<int64_t>& forgotten,
                bool durable) override;
   void spill(Postback& postback);
   void give_up(Postback& postback);
+  void not_spilled(Postback& postback);
   bool is_late(uint64_t now_ns) const;
   void watch_budget(uint64_t now_ns);
   void spill_submitted();
@@ -223,8 +232,14 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   // lane_replay.cc: the way back out of it.
   bool may_replay() const;
   void submit_replays();
+  bool prepare_replay();
+  void resume_deferred();
   void replay_batch_done(const Flight& flight);
   void finish_replayed(Postback& row, Outcome outcome);
+  void finish_repeats(Postback& first, Outcome outcome);
+  void count_replayed(ReplayBatch* batch, Outcome outcome);
+  void replay_repeats(Postback& first);
+  bool move_behind(Postback& row);
   void fail_replays();
   void return_replay(ReplayBatch& batch, bool done);
   bool add_replayed_rows(Flight* flight, ReplayBatch* batch);
@@ -245,6 +260,8 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   absl::flat_hash_map<InFlightId, Postback*, InFlightHash> in_flight_;  // First copies.
   IdOrder id_order_;                                                    // Scratch of submit().
   FlightPool flights_;
+  BatchSize batch_size_;
+  Suspects suspects_;
   std::unique_ptr<Flight> open_;
   std::deque<std::unique_ptr<Flight>> waiting_;  // Full, or parts of refused batches; before open_.
   std::deque<std::unique_ptr<Flight>> submitted_;  // With the store, oldest first.
@@ -255,8 +272,9 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   size_t spilled_with_store_ = 0;      // Postbacks that the store and the journal have.
   bool away_ = false;                  // As told to the backlog.
   std::deque<std::unique_ptr<Flight>> replays_waiting_;
-  size_t replays_in_flight_ = 0;  // In submitted_.
-  uint64_t replay_from_ns_ = 0;   // Beside live postbacks: not before.
+  std::deque<std::unique_ptr<Flight>> replays_deferred_;  // One row each: others are tried first.
+  size_t replays_in_flight_ = 0;                          // In submitted_.
+  uint64_t replay_from_ns_ = 0;                           // Beside live postbacks: not before.
 
   // Repeats not yet in the statistics; a filing is a batch that carries some.
   int64_t duplicates_unfiled_ = 0;

@@ -21,14 +21,16 @@ LaneHealth Lane::health() const {
 
 // What an earlier process acknowledged is known, although it is not in the database yet.
 void Lane::learn_recovered_ids() {
-  std::vector<std::shared_ptr<const IdList>> lists;  // The backlog's lock is held for a look only.
+  std::vector<const PartnerBacklog*> owners;  // The backlog's lock is held for a look only.
   environment_.backlog->for_each([&](const journal::Owner& owner, const PartnerBacklog& counts) {
-    if (belongs_to(owner, partner_)) lists.push_back(counts.recovered_ids());
+    if (belongs_to(owner, partner_)) owners.push_back(&counts);
   });
-  for (const auto& list : lists) {
+  for (const PartnerBacklog* counts : owners) {
+    const std::shared_ptr<const IdList> list = counts->recovered_ids();
     if (list == nullptr) continue;
-    list->for_each([this](std::string_view id) {
-      if (slice_of(partner_, id) == slice_) memory_.add(id);
+    list->for_each([this, counts](std::string_view id) {
+      if (slice_of(partner_, id) != slice_ || counts->is_recovered_id_forgotten(id)) return;
+      memory_.add(id);
     });
   }
 }
@@ -56,12 +58,12 @@ void Lane::spilled(const std::vector<Postback*>& postbacks, const std::vector<in
     backlog_->forget_settled(forgotten);  // No record of theirs will be met.
   }
   for (Postback* postback : postbacks) {
+    if (postback->replay != nullptr) {
+      finish(*postback, durable ? Outcome::accepted : Outcome::unavailable);
+      continue;
+    }
     if (!durable) {
-      if (postback->with_store) {
-        --spilled_with_store_;  // The store may take it yet.
-      } else {
-        give_up(*postback);
-      }
+      not_spilled(*postback);
       continue;
     }
     postback->journaled = true;
@@ -81,6 +83,17 @@ void Lane::spilled(const std::vector<Postback*>& postbacks, const std::vector<in
   mark_dirty();
 }
 
+// The journal does not take the postback: it goes the way it would go without a journal.
+void Lane::not_spilled(Postback& postback) {
+  if (postback.with_store) {
+    --spilled_with_store_;  // The store may take it yet.
+  } else if (health_ != LaneHealth::down && !retiring_) {
+    append(open_.get(), postback);
+  } else {
+    give_up(postback);
+  }
+}
+
 bool Lane::is_late(uint64_t now_ns) const {
   const uint64_t limit_ns = environment_.budget_ns / kBudgetPartDenominator * kBudgetPartNumerator;
   const auto late = [&](const Flight& flight) { return now_ns > flight.begun_ns + limit_ns; };
@@ -90,7 +103,8 @@ bool Lane::is_late(uint64_t now_ns) const {
 
 void Lane::watch_budget(uint64_t now_ns) {
   if (!spill_.available() || health_ == LaneHealth::down) return;
-  if (!is_late(now_ns)) {
+  // A journal that takes nothing helps no postback: a late database serves as without a journal.
+  if (!is_late(now_ns) || !spill_.takes()) {
     set_health(LaneHealth::up);
     return;
   }
@@ -171,7 +185,7 @@ void Lane::strip_spilled(Flight* flight) {
 void Lane::update_away() {
   if (backlog_ == nullptr) return;
   const bool away =
-      health_ != LaneHealth::up || retiring_ || spilled_with_store_ > 0 || !spill_.idle();
+      health_ != LaneHealth::up || retiring_ || spilled_with_store_ > 0 || spill_.is_owed();
   if (away == away_) return;
   away_ = away;
   if (away) {

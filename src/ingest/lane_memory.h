@@ -42,6 +42,8 @@ class LaneMemory {
   }
   void add(std::string_view id, uint64_t hash) { set_->add(scope_, id, hash); }
   void add(std::string_view id) { add(id, hash_of(id)); }
+  // The id is new again.
+  void remove(std::string_view id) { set_->remove(scope_, id); }
   bool is_believed() const { return is_believed_; }
 
   // After each change of the store. True: what is remembered counts no more, see forget().

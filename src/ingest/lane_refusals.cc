@@ -1,5 +1,10 @@
-// The lane and rows that its database refuses: a batch is cut in halves until the row stands alone,
-// which then goes to the quarantine.
+// The lane and batches that its database does not take.
+//
+// A batch with a value that the database refuses is cut in halves until the row stands alone, which
+// then goes to the quarantine. A batch that fails without such a verdict makes its rows suspects
+// (suspects.h): they go out in smaller batches, and a row that fails alone again and again, while
+// the database takes others, is refused as well.
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -25,6 +30,64 @@ bool keep_bytes_only(Conversion* conversion) {
 
 }  // namespace
 
+// Leaves in the flight what may go together; the rest is to go after it. nullptr: all may.
+std::unique_ptr<Flight> Lane::cut_to_size(Flight* flight) {
+  size_t rows_max = batch_size_.rows_max();
+  if (!suspects_.empty()) rows_max = std::min(rows_max, suspects_.arrange(flight));
+  if (flight->row_count() <= rows_max) return nullptr;
+  std::unique_ptr<Flight> rest = flights_.take();
+  flight->cut(rows_max, rest.get());
+  return rest;
+}
+
+bool Lane::is_refused(const Flight& flight) {
+  // A row of the quarantine has nowhere else to go.
+  return !suspects_.empty() && flight.row_count() == 1 && flight.postbacks.size() == 1 &&
+         !is_spilled(*flight.postbacks.front()) && suspects_.is_refused(*flight.postbacks.front());
+}
+
+void Lane::note_committed(const Flight& flight) {
+  const size_t rows_before = batch_size_.rows_max();
+  batch_size_.committed(flight.row_count(), flight.submitted_ns, environment_.loop->now_ns());
+  suspects_.committed(flight, environment_.loop->now_ns());
+  if (backlog_ == nullptr) return;
+  if (batch_size_.rows_max() != rows_before) backlog_->set_batch_rows(batch_size_.rows_max());
+  if (!suspects_.any_alone()) backlog_->stuck().clear(slice_);
+}
+
+void Lane::note_failure(const Flight& flight) {
+  if (flight.row_count() == 0) return;
+  batch_size_.failed(flight.row_count());
+  suspects_.failed(flight, environment_.loop->now_ns());
+  if (backlog_ == nullptr) return;
+  backlog_->set_batch_rows(batch_size_.rows_max());
+  const Postback* alone = nullptr;
+  if (flight.row_count() == 1) {
+    alone =
+        flight.postbacks.empty() ? flight.quarantined_postbacks.front() : flight.postbacks.front();
+  }
+  tell_stuck(alone, flight.error);
+}
+
+void Lane::tell_stuck(const Postback* row, const std::string& error) {
+  Stuck stuck;
+  stuck.since_us = environment_.clock->wall_us();
+  stuck.error = error;
+  if (row != nullptr) {
+    stuck.row_id = row->conversion.id;
+    stuck.conversion_id = row->conversion.text(Field::conversion_id);
+  }
+  backlog_->stuck().set(slice_, std::move(stuck));
+}
+
+// The id is no conversion: its next copy, corrected perhaps, is judged by itself. It may be known
+// as durable because its record is, or was found in the journal at the start.
+void Lane::forget_id(const Postback& postback) {
+  const std::string_view id = postback.conversion.text(Field::conversion_id);
+  memory_.remove(id);
+  if (backlog_ != nullptr) backlog_->forget_recovered_id(id);
+}
+
 // The database refuses a value in the batch: cut it in halves until the row stands alone.
 void Lane::refused(std::unique_ptr<Flight> flight) {
   if (flight->row_count() == 0) {
@@ -40,7 +103,8 @@ void Lane::refused(std::unique_ptr<Flight> flight) {
     return;
   }
   if (flight->row_count() == 1) {
-    quarantine_refused_row(std::move(flight));
+    const std::string error = flight->error;
+    quarantine_refused_row(std::move(flight), error);
     return;
   }
   auto second = flights_.take();
@@ -82,17 +146,22 @@ bool Lane::take_next_id(Flight* flight) {
   return true;
 }
 
-void Lane::quarantine_refused_row(std::unique_ptr<Flight> flight) {
-  LOG_WARNING("lane", name() + " row refused by the database: " + flight->error);
+void Lane::quarantine_refused_row(std::unique_ptr<Flight> flight, const std::string& error) {
+  LOG_WARNING("lane", name() + " row refused by the database: " + error);
   Postback& postback = flight->postbacks.empty() ? *flight->quarantined_postbacks.front()
                                                  : *flight->postbacks.front();
   Conversion& conversion = postback.conversion;
   postback.with_store = false;
+  suspects_.forget(postback);
   if (conversion.reason == Reason::database_refused && !keep_bytes_only(&conversion)) {
+    note_failure(*flight);  // Told as what holds up the journal, where it came from there.
     give_up(postback);
     return flights_.give_back(std::move(flight));
   }
-  if (conversion.reason == Reason::none && postback.replay == nullptr) {
+  if (conversion.reason == Reason::none) forget_id(postback);
+  if (conversion.reason == Reason::none && postback.replay != nullptr) {
+    replay_repeats(postback);
+  } else if (conversion.reason == Reason::none) {
     in_flight_.erase({postback.id_hash, conversion.text(Field::conversion_id)});
     // Repeats that waited with it are judged by themselves.
     Postback* waiter = std::exchange(postback.waiters, nullptr);
@@ -110,7 +179,7 @@ void Lane::quarantine_refused_row(std::unique_ptr<Flight> flight) {
   conversion.unset(Field::raw_data);
   conversion.unset(Field::request_headers);
   if (conversion.reason != Reason::database_refused) {
-    conversion.set(Field::fault_message, "the database refused a value: " + flight->error);
+    conversion.set(Field::fault_message, "the database refused a value: " + error);
     conversion.reason = Reason::database_refused;
   }
   flight->postbacks.clear();

@@ -11,6 +11,13 @@ namespace postback::ingest {
 constexpr size_t kBatchRowsMax = 1000;
 constexpr size_t kBatchBytesMax = 4 * 1024 * 1024;
 
+// A batch that takes longer than this is too large for its database: a quarter of ACK_BUDGET_MS, so
+// that a postback which waits for one batch and goes with the next is answered in time.
+constexpr uint64_t kBatchNsMax = 250'000'000;
+// After a failure rows go out again in batches of this part of the one that failed: from 1000 rows
+// two more failures lead to one row, for some sixty small commits.
+constexpr size_t kBatchCut = 32;
+
 // Postbacks that one lane holds, waiting or in flight. More than that is a database that cannot
 // keep up: 503 at once is better than an answer after the sender has given up.
 constexpr size_t kLanePostbacksMax = 16 * 1024;
@@ -49,8 +56,11 @@ constexpr uint8_t kIdChangesMax = 32;
 // lane pauses for as long as it took: live batches get at least half of the database's time.
 // Without them the next one is sent while the database works on the one before.
 constexpr size_t kReplayRowsMax = 1000;
+constexpr size_t kReplayRowsMin = 16;  // Where the lane's batches are small; see BatchSize.
 constexpr size_t kReplayBytesMax = 4 * 1024 * 1024;
 constexpr size_t kReplaysInFlightMax = 2;
+// So long a row that failed alone waits in its lane for others to be stored.
+constexpr uint64_t kReplayDeferNsMax = 500'000'000;
 // What the drain has read and not seen stored yet, over all partners.
 constexpr size_t kReplayBatchesMax = 64;
 constexpr size_t kReplayBatchesPerPartnerMax = 32;

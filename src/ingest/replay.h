@@ -31,9 +31,10 @@ struct ReplayBatch : Message {
   uint64_t stored = 0;
   uint64_t duplicate = 0;  // The repeats within the batch included.
   uint64_t quarantined = 0;
-  uint64_t repeats = 0;          // Rows whose id an earlier row of the batch has.
+  uint64_t repeats = 0;          // Rows whose id an earlier row of the batch has, and which waited.
   std::vector<int64_t> settled;  // Row ids that were passed over; see PartnerBacklog::settle().
   size_t rows_open = 0;          // Rows whose outcome is not known yet.
+  uint64_t moved = 0;            // Rows that stand in the journal anew, behind all others.
 
   // A row to fill; reused ones keep their memory.
   Postback& add_row() {
@@ -53,6 +54,7 @@ struct ReplayBatch : Message {
     repeats = 0;
     settled.clear();
     rows_open = 0;
+    moved = 0;
   }
 };
 

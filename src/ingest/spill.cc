@@ -50,13 +50,25 @@ void Spill::forget(Postback& postback) {
 void Spill::flush() {
   size_t taken = 0;
   while (taken < parts_.size() && in_flight_.size() < kPartsInFlightMax) {
-    Part* part = parts_[taken++].release();  // Comes back to receive().
-    part->reply_mailbox = mailbox_;
-    part->reply_receiver = this;
-    in_flight_.push_back(part);
-    writer_->append(part);
+    hand_over(std::move(parts_[taken++]));
   }
   parts_.erase(parts_.begin(), parts_.begin() + static_cast<ptrdiff_t>(taken));
+}
+
+void Spill::hand_over(std::unique_ptr<Part> owned) {
+  Part* part = owned.release();  // Comes back to receive().
+  part->reply_mailbox = mailbox_;
+  part->reply_receiver = this;
+  in_flight_.push_back(part);
+  writer_->append(part);
+}
+
+// Nothing else is sent to a journal whose database answers, so it is asked.
+void Spill::tick(uint64_t now_ns) {
+  if (!refuses_ || !idle() || now_ns < asked_ns_ + kAskNs) return;
+  asked_ns_ = now_ns;
+  asks_ = true;
+  hand_over(take_part(now_ns));
 }
 
 void Spill::receive(Message& message) {
@@ -64,7 +76,13 @@ void Spill::receive(Message& message) {
   const auto place = std::find(in_flight_.begin(), in_flight_.end(), part.get());
   CHECK(place != in_flight_.end());
   in_flight_.erase(place);
-  report(part.get(), part->result == journal::AppendResult::durable);
+  const bool durable = part->result == journal::AppendResult::durable;
+  if (part->result != journal::AppendResult::too_large) refuses_ = !durable;
+  if (part->record_count == 0) {
+    asks_ = false;
+  } else {
+    report(part.get(), durable);
+  }
   // A burst leaves many parts behind, and large ones: memory for the usual case is kept.
   if (free_.size() >= kFreePartsMax || part->records.capacity() > kFreePartBytesMax) return;
   part->clear();
@@ -82,6 +100,7 @@ void Spill::report(Part* part, bool durable) {
 void Spill::give_up_before(uint64_t time_ns) {
   for (Part* part : in_flight_) {
     if (part->begun_ns >= time_ns || part->postbacks.empty()) continue;
+    refuses_ = true;
     report(part, false);
     part->postbacks.clear();
     part->forgotten.clear();
@@ -89,6 +108,7 @@ void Spill::give_up_before(uint64_t time_ns) {
   while (!parts_.empty() && parts_.front()->begun_ns < time_ns) {
     const std::unique_ptr<Part> part = std::move(parts_.front());
     parts_.erase(parts_.begin());
+    refuses_ = true;
     report(part.get(), false);
   }
 }

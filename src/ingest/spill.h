@@ -39,6 +39,9 @@ class Spill final : public MessageReceiver {
   Spill& operator=(const Spill&) = delete;
 
   bool available() const { return writer_ != nullptr; }
+  // Whether the last part became durable: false from one that was refused, failed or was given up
+  // until the journal takes something again, which tick() asks.
+  bool takes() const { return available() && !refuses_; }
   // Writes the conversion down; its row id is set. The outcome follows through spilled(), never
   // from within. False: no journal, or no record may be that large. `now_ns`: monotonic.
   [[nodiscard]] bool add(Postback& postback, uint64_t now_ns);
@@ -49,7 +52,10 @@ class Spill final : public MessageReceiver {
   // Parts that were begun before that time are reported as not durable, now, and let go of their
   // postbacks: the disk hangs. Those that the writer has may become durable all the same.
   void give_up_before(uint64_t time_ns);
+  void tick(uint64_t now_ns);
   bool idle() const { return in_flight_.empty() && parts_.empty(); }
+  // The writer owes an answer about records.
+  bool is_owed() const { return !parts_.empty() || in_flight_.size() > (asks_ ? 1 : 0); }
 
   void receive(Message& message) override;  // The writer's answer.
 
@@ -61,11 +67,13 @@ class Spill final : public MessageReceiver {
   };
 
   std::unique_ptr<Part> take_part(uint64_t now_ns);
+  void hand_over(std::unique_ptr<Part> part);
   void report(Part* part, bool durable);
 
   static constexpr size_t kPartsInFlightMax = 2;
   static constexpr size_t kFreePartsMax = kPartsInFlightMax + 1;
   static constexpr size_t kFreePartBytesMax = 256 * 1024;
+  static constexpr uint64_t kAskNs = 500'000'000;
 
   journal::Writer* const writer_;
   const size_t part_bytes_max_;
@@ -75,6 +83,9 @@ class Spill final : public MessageReceiver {
   std::vector<std::unique_ptr<Part>> parts_;  // Not given to the writer yet, oldest first.
   std::vector<std::unique_ptr<Part>> free_;
   std::vector<Part*> in_flight_;  // With the writer, oldest first.
+  bool refuses_ = false;
+  bool asks_ = false;  // A part without records is with the writer.
+  uint64_t asked_ns_ = 0;
 };
 
 }  // namespace postback::ingest

@@ -1,6 +1,7 @@
 #include "server/health_reasons.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace postback::server {
 namespace {
@@ -8,6 +9,15 @@ namespace {
 bool any_lane(const Survey& survey, bool (*holds)(const LaneReport& lane)) {
   return std::any_of(survey.cores.begin(), survey.cores.end(), [holds](const CoreReport& core) {
     return std::any_of(core.lanes.begin(), core.lanes.end(), holds);
+  });
+}
+
+// A record that fails by itself, of a database that works or not.
+bool is_stuck(const Survey& survey) {
+  return any_lane(survey, [](const LaneReport& lane) {
+    if (lane.backlog == nullptr || lane.backlog->waiting() == 0) return false;
+    const std::optional<ingest::Stuck> stuck = lane.backlog->stuck().longest();
+    return stuck.has_value() && stuck->row_id != 0;
   });
 }
 
@@ -23,6 +33,7 @@ constexpr Reason kReasons[] = {
      [](const Survey& survey, const ProcessReport&) { return is_database_away(survey); }},
     {"journal",
      [](const Survey&, const ProcessReport& process) { return is_journal_refusing(process); }},
+    {"journal_stuck", [](const Survey& survey, const ProcessReport&) { return is_stuck(survey); }},
     {"journal_damaged",
      [](const Survey&, const ProcessReport& process) { return process.journal.damaged; }},
     {"journal_space",

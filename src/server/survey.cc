@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 
 #include "base/json_writer.h"
 #include "base/time.h"
@@ -132,6 +133,22 @@ void append_journal(JsonObject* object, std::string* out, const ProcessReport& p
   journal.end();
 }
 
+// Why records that wait do not get into the database; nothing while they do.
+void append_stuck(JsonObject* database, std::string* out, const ingest::PartnerBacklog& backlog) {
+  if (backlog.waiting() == 0) return;
+  const std::optional<ingest::Stuck> stuck = backlog.stuck().longest();
+  if (!stuck.has_value()) return;
+  database->name("journal_stuck");
+  JsonObject object(out);
+  object.time("since", stuck->since_us);
+  if (stuck->row_id != 0) {
+    object.integer("row_id", stuck->row_id);
+    object.text("conversion_id", stuck->conversion_id);
+  }
+  object.text("error", stuck->error);
+  object.end();
+}
+
 }  // namespace
 
 void append_health(std::string* out, const Survey& survey, const ProcessReport& process) {
@@ -165,6 +182,7 @@ void append_health(std::string* out, const Survey& survey, const ProcessReport& 
     if (lane->backlog != nullptr && lane->slice == 0) {
       database.integer("journal_waiting", static_cast<int64_t>(lane->backlog->waiting()));
       database.integer("journal_oldest_s", age_s(lane->backlog->oldest_us(), process));
+      append_stuck(&database, out, *lane->backlog);
     }
     database.end();
   }

@@ -334,7 +334,9 @@ void PgSession::settle() {
   const StoreState next = shut_ ? StoreState::idle : next_state_;
   if (next == StoreState::down) retry_at_ns_ = options_.loop->now_ns() + retry_delay_ns();
   if (next == StoreState::schema_wrong) {
-    retry_at_ns_ = options_.loop->now_ns() + kSchemaRetryMs * kMillisecondNs;
+    retry_at_ns_ =
+        options_.loop->now_ns() + static_cast<uint64_t>(schema_retry_ms_) * kMillisecondNs;
+    schema_retry_ms_ = std::min(2 * schema_retry_ms_, kSchemaRetryMs);
   }
   set_state(next, next_error_);
   const bool again = std::exchange(open_after_, false) && !shut_;

@@ -75,7 +75,10 @@ class PgSession final : PgConnectionClient, LoopClient, MessageReceiver {
   void shut();
   void tick(uint64_t now_ns);
   // The database did what was asked of it: the next loss is retried quickly again.
-  void note_success() { retry_ms_ = kRetryMsMin; }
+  void note_success() {
+    retry_ms_ = kRetryMsMin;
+    schema_retry_ms_ = kSchemaRetryMsMin;
+  }
 
   // What a look at the live connection has brought. False: the session was given up for it.
   bool judge(const PgFacts& facts);
@@ -98,6 +101,8 @@ class PgSession final : PgConnectionClient, LoopClient, MessageReceiver {
 
   static constexpr int kRetryMsMin = 50;
   static constexpr int kRetryMsMax = 1000;
+  // A schema that served a moment ago may be right, and a row at fault; see ingest/suspects.h.
+  static constexpr int kSchemaRetryMsMin = 250;
   static constexpr int kSchemaRetryMs = 5000;
   static constexpr int kDdlMsMax =
       30000;  // CREATE DATABASE copies files; migrations build indexes.
@@ -158,6 +163,7 @@ class PgSession final : PgConnectionClient, LoopClient, MessageReceiver {
   uint64_t deadline_ns_ = 0;
   uint64_t retry_at_ns_ = 0;
   int retry_ms_ = kRetryMsMin;
+  int schema_retry_ms_ = kSchemaRetryMs;
   uint64_t random_;
 };
 

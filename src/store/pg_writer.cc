@@ -103,6 +103,8 @@ void PgWriter::send(Slot slot, bool plain) {
   flight.id_taken = false;
   wire_.push_back(slot);
   const Batch& batch = *flight.batch;
+  flight.batch->inserted = plain && !batch.conversions.empty();
+  flight.awaits_insert = !plain && !batch.conversions.empty();
   const int32_t partner_id = partner_of(batch);
   PgPipeline* pipeline = &session_.pipeline();
   flight.batch->sample_found = 0;
@@ -153,12 +155,23 @@ void PgWriter::session_result(const PGresult* result) {
       take_rows(result, &flight);
       return;
     case PGRES_COMMAND_OK:
+      if (flight.awaits_insert) take_inserted(result, &flight);
+      return;
     case PGRES_PIPELINE_ABORTED:
       return;
     default:
       take_error(result, &flight);
       return;
   }
+}
+
+// insert_once is the first INSERT of its batch, and changes a row of statistics for each minute in
+// which a conversion was inserted.
+void PgWriter::take_inserted(const PGresult* result, InFlight* flight) {
+  auto* command = const_cast<PGresult*>(result);  // libpq does not change it.
+  if (std::strncmp(PQcmdStatus(command), "INSERT", 6) != 0) return;
+  flight->awaits_insert = false;
+  flight->batch->inserted = std::strcmp(PQcmdTuples(command), "0") != 0;
 }
 
 // Of the two statements that have rows; their columns are told apart by name.

@@ -61,9 +61,10 @@ class PgWriter final : PgSessionClient {
 
   struct InFlight {
     Batch* batch = nullptr;
-    bool plain = false;  // The form in which it was sent last.
-    bool sent = false;   // Stands in wire_.
-    bool done = false;   // Has its result; waits for those before it.
+    bool plain = false;          // The form in which it was sent last.
+    bool sent = false;           // Stands in wire_.
+    bool done = false;           // Has its result; waits for those before it.
+    bool awaits_insert = false;  // Of insert_once: how many rows of statistics it changed.
     int attempts = 0;
     BatchResult result = BatchResult::pending;
     std::string sqlstate;  // Of the first error of this attempt.
@@ -81,6 +82,7 @@ class PgWriter final : PgSessionClient {
   void send_look();
   void look_result(const PGresult* result);
   void take_rows(const PGresult* result, InFlight* flight);
+  void take_inserted(const PGresult* result, InFlight* flight);
   void take_stored(const PGresult* result, InFlight* flight);
   void take_error(const PGresult* result, InFlight* flight);
   void sync_seen();

@@ -99,6 +99,7 @@ void SqliteInserter::finalize() {
 
 SqliteResult SqliteInserter::apply(Batch* batch, int64_t writer_id) {
   deltas_.clear();
+  batch->inserted = false;
   batch->id_taken = false;
   if (!batch->sample.empty()) {
     const SqliteResult result = look_up_sample(batch);
@@ -163,6 +164,7 @@ SqliteResult SqliteInserter::insert_conversion(BatchRow* row, Batch* batch) {
   }
   if (connection_->changed_row_count() == 0) return recognise_earlier(row);
   row->result = RowResult::stored;
+  batch->inserted = true;
   Delta& delta = delta_of(conversion.partner_id, conversion.received_at_us);
   ++delta.conversion_count;
   if (conversion.usd_sale_amount) delta.sale_amount.add(*conversion.usd_sale_amount);

@@ -14,7 +14,6 @@ constexpr uint64_t kNsPerMs = 1'000'000;
 // A lock, another server or a full disk is often gone soon, and asking costs a local file little.
 constexpr uint64_t kBackOffMsMin = 100;
 constexpr uint64_t kBackOffMsMax = 500;
-constexpr uint64_t kSchemaRetryMs = 5000;
 
 BatchResult batch_result(SqliteResult result) {
   switch (result) {
@@ -244,6 +243,8 @@ void SqliteStore::written(SqliteJob* job) {
   if (batch.result != BatchResult::committed) {
     for (BatchRow& row : batch.conversions) row.result = RowResult::pending;
   }
+  // A schema that served a moment ago may be right, and a row at fault; see ingest/suspects.h.
+  if (batch.result == BatchResult::committed) schema_back_off_ms_ = kSchemaRetryMsMin;
   // A refused value says nothing against the database.
   enter(job->result == SqliteResult::rejected ? SqliteResult::ok : job->result, batch.error);
   client_->batch_done(batch);
@@ -272,8 +273,12 @@ void SqliteStore::enter(SqliteResult result, const std::string& error) {
   }
   const bool schema = result == SqliteResult::schema;
   state_ = schema ? StoreState::schema_wrong : StoreState::down;
-  back_off_ms_ =
-      schema ? kSchemaRetryMs : std::clamp(back_off_ms_ * 2, kBackOffMsMin, kBackOffMsMax);
+  if (schema) {
+    back_off_ms_ = schema_back_off_ms_;
+    schema_back_off_ms_ = std::min(2 * schema_back_off_ms_, kSchemaRetryMs);
+  } else {
+    back_off_ms_ = std::clamp(back_off_ms_ * 2, kBackOffMsMin, kBackOffMsMax);
+  }
   error_ = error;
 }
 

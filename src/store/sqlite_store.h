@@ -64,6 +64,9 @@ class SqliteStore final : public Store, private MessageReceiver {
   // times the throughput of 2 over 256 connections.
   static constexpr uint32_t kBatchesInFlightMax = 4;
 
+  static constexpr uint64_t kSchemaRetryMsMin = 250;
+  static constexpr uint64_t kSchemaRetryMs = 5000;
+
   const StoreOptions options_;
   SqliteDatabase* const database_;
   StoreClient* const client_;
@@ -80,6 +83,7 @@ class SqliteStore final : public Store, private MessageReceiver {
   bool used_ = false;     // Since the last tick.
   uint64_t retry_at_ns_ = 0;
   uint64_t back_off_ms_ = 0;
+  uint64_t schema_back_off_ms_ = kSchemaRetryMs;
 
   std::array<SqliteJob, kBatchesInFlightMax> write_jobs_;  // Free when `batch` is null.
   uint32_t batches_in_flight_ = 0;

@@ -263,6 +263,26 @@ TEST_P(StoreContract, TheUniqueIndexDecidesAlsoWhenNewIdsAreExpected) {
   }
 }
 
+TEST_P(StoreContract, TellsWhetherAConversionIsNewToTheDatabase) {
+  TestStore& store = open_store();
+  for (const bool expected_new : {true, false}) {
+    const std::string name = expected_new ? "plain" : "once";
+    TestBatch batch;
+    batch.expected_new = expected_new;
+    batch.add(name);
+    batch.add_quarantined(Reason::amount_invalid);
+    ASSERT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
+    EXPECT_TRUE(batch.inserted);
+    ASSERT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
+    EXPECT_EQ(batch.count(RowResult::stored), 1) << "under its own id";
+    EXPECT_FALSE(batch.inserted) << "it was there";
+  }
+  TestBatch other;
+  other.add_quarantined(Reason::amount_invalid);
+  ASSERT_EQ(store.commit(other), BatchResult::committed) << other.error;
+  EXPECT_FALSE(other.inserted) << "a row of the quarantine says nothing about conversions";
+}
+
 TEST_P(StoreContract, StoresTheSameIdForAnotherPartner) {
   TestStore& store = open_store();
   TestBatch batch;

@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "base/utf8.h"
 #include "journal_parts.h"
+#include "journal_stuck.h"
 #include "text_table.h"
 
 namespace postback::postbackctl {
@@ -141,7 +142,8 @@ uint64_t undrained_of(const Recovered& found, const journal::Owner& owner) {
   return position == found.undrained_by_owner.end() ? 0 : position->second;
 }
 
-std::string stat_json(const Recovered& found, const partner::PartnerTable* table) {
+std::string stat_json(const Recovered& found, const partner::PartnerTable* table,
+                      const std::string& folder) {
   std::string json = "{";
   append_member(&json, "records", found.records);
   append_member(&json, "undrained_records", found.undrained_records);
@@ -149,6 +151,7 @@ std::string stat_json(const Recovered& found, const partner::PartnerTable* table
   append_member(&json, "spare_segments", found.spares.size());
   append_text_member(&json, "checkpoint", checkpoint_text(found.checkpoint.state));
   json += std::string(",\"damaged\":") + (found.damaged() ? "true" : "false");
+  json += ",\"stuck\":" + stuck_json(folder);
   json += ",\"partners\":[";
   for (const auto& [owner, records] : records_by_owner(found)) {
     json += json.back() == '[' ? "{" : ",{";
@@ -177,12 +180,14 @@ std::string stat_json(const Recovered& found, const partner::PartnerTable* table
   return json + "]}\n";
 }
 
-std::string stat_text(const Recovered& found, const partner::PartnerTable* table) {
+std::string stat_text(const Recovered& found, const partner::PartnerTable* table,
+                      const std::string& folder) {
   std::string text = "records          " + std::to_string(found.records) + "\nnot drained yet  " +
                      std::to_string(found.undrained_records) + "\nspare segments   " +
                      std::to_string(found.spares.size()) + "\ncheckpoint       " +
                      checkpoint_text(found.checkpoint.state) + "\ndamaged          " +
                      (found.damaged() ? "yes; see postbackctl journal verify" : "no") + "\n";
+  text += stuck_text(folder);
   if (found.segments.empty()) return text;
   TextTable partners({"PARTNER", "ID", "CONTROL DATABASE", "RECORDS", "NOT DRAINED YET", "STATE"});
   std::string held;
@@ -304,7 +309,7 @@ int watch_journal(const Invocation& invocation) {
     const uint64_t undrained = found.value().undrained_records;
     const double seconds = seen_ns == 0 ? 0 : static_cast<double>(now_ns - seen_ns) / 1e9;
     const double fewer = static_cast<double>(seen_before) - static_cast<double>(undrained);
-    print(invocation.json ? stat_json(found.value(), nullptr)
+    print(invocation.json ? stat_json(found.value(), nullptr, folder_of(invocation))
                           : watch_line(found.value(), seconds > 0 ? fewer / seconds : 0));
     std::fflush(stdout);
     seen_before = undrained;
@@ -324,7 +329,9 @@ int run_journal_stat(const Invocation& invocation) {
   // Only to say what is held; the journal is told without it.
   auto table = read_table(invocation.settings);
   const partner::PartnerTable* partners = table.ok() ? table.value().get() : nullptr;
-  print(invocation.json ? stat_json(found.value(), partners) : stat_text(found.value(), partners));
+  const std::string folder = folder_of(invocation);
+  print(invocation.json ? stat_json(found.value(), partners, folder)
+                        : stat_text(found.value(), partners, folder));
   return kOk;
 }
 

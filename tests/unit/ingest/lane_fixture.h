@@ -76,6 +76,8 @@ class LaneFixture : public ::testing::Test, public MessageReceiver {
     store_->submitted.pop_front();
     for (BatchRow& row : batch->conversions) row.result = row_result;
     batch->result = result;
+    batch->inserted = result == BatchResult::committed && row_result == RowResult::stored &&
+                      !batch->conversions.empty();
     batch->error = "told by the test";
     client_->batch_done(*batch);
     turn();

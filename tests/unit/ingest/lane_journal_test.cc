@@ -1,130 +1,11 @@
 // The lane with a real journal behind it, over a fake store: outages, late answers, replay.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstdlib>
-#include <filesystem>
-#include <string>
-#include <thread>
-#include <vector>
-
 #include "ingest/owner_routes.h"
-#include "journal/fault_disk.h"
-#include "journal/writer.h"
-#include "lane_fixture.h"
+#include "journal_lane_fixture.h"
 
 namespace postback::ingest {
 namespace {
 
-constexpr uint64_t kBudgetNs = 1'000'000'000;
-
-class LaneJournalTest : public LaneFixture {
- protected:
-  // A postback that is answered while the store still has it.
-  class EarlyDoor final : public MessageReceiver {
-   public:
-    void receive(Message& message) override {
-      const auto& early = static_cast<const EarlyAnswer&>(message);
-      answers.emplace_back(early.postback, early.outcome);
-    }
-    std::vector<std::pair<const Postback*, Outcome>> answers;
-  };
-  class ReplayDoor final : public MessageReceiver {
-   public:
-    void receive(Message& message) override {
-      returned.push_back(static_cast<ReplayBatch*>(&message));
-    }
-    std::vector<ReplayBatch*> returned;
-  };
-
-  LaneJournalTest() {
-    folder_ = std::filesystem::temp_directory_path() / "postback-lane-XXXXXX";
-    EXPECT_NE(mkdtemp(folder_.data()), nullptr);
-    open_writer({});
-  }
-  ~LaneJournalTest() override {
-    if (lane_ != nullptr) settle_down();
-    lane_.reset();
-    writer_.reset();
-    std::filesystem::remove_all(folder_);
-  }
-
-  // Every operation of the disk behaves as `plan` says.
-  void open_writer(journal::FaultPlan plan) {
-    lane_.reset();
-    writer_.reset();
-    disk_ = std::make_unique<journal::FaultDisk>(&journal::real_disk(), plan, [] { std::abort(); });
-    journal::WriterOptions options;
-    options.disk = disk_.get();
-    options.folder = folder_ + "/journal";
-    options.segment_bytes = 256 * 1024;
-    auto writer = journal::Writer::open(std::move(options));
-    ASSERT_TRUE(writer.ok()) << writer.status().message();
-    writer_ = writer.take();
-    environment_.journal = writer_.get();
-    environment_.backlog = &backlog_;
-    environment_.spill_bytes_max = 64 * 1024;
-    environment_.budget_ns = kBudgetNs;
-    make_lane();
-  }
-
-  Postback& add_early(const std::string& id, Reason reason = Reason::none) {
-    Postback& postback = make(id, reason);
-    postback.origin_early = &early_;
-    lane_->add(postback);
-    return postback;
-  }
-  // Until the journal has answered `count` parts more.
-  template <typename Condition>
-  void wait_until(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!condition()) {
-      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
-      mailbox_.drain();
-      turn();
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  }
-  // Time passes, and the lane notices.
-  void pass(uint64_t time_ns) {
-    loop_.now_ns_ += time_ns;
-    lane_->tick(loop_.now_ns_);
-    turn();
-  }
-  // Whatever is under way ends.
-  void settle_down() {
-    while (!store_->submitted.empty()) finish_batch(BatchResult::unavailable);
-    wait_until([this] { return lane_->idle(); });
-    turn();
-  }
-  PartnerBacklog& backlog() { return backlog_.of(owner_of(partner_)); }
-  ReplayBatch& replay(const std::vector<std::string>& ids) {
-    auto batch = std::make_unique<ReplayBatch>();
-    batch->partner_id = 1;
-    batch->reply_mailbox = &mailbox_;
-    batch->reply_receiver = &replays_;
-    int64_t row_id = 1000;
-    for (const std::string& id : ids) {
-      Conversion& conversion = batch->add_row().conversion;
-      conversion.id = ++row_id;
-      conversion.partner_id = 1;
-      conversion.set(Field::conversion_id, id);
-      conversion.set(Field::raw_data, "{}");
-    }
-    batches_.push_back(std::move(batch));
-    lane_->replay(*batches_.back());
-    turn();
-    return *batches_.back();
-  }
-
-  std::string folder_;
-  std::unique_ptr<journal::FaultDisk> disk_;
-  std::unique_ptr<journal::Writer> writer_;
-  Backlog backlog_;
-  EarlyDoor early_;
-  ReplayDoor replays_;
-  std::vector<std::unique_ptr<ReplayBatch>> batches_;
-};
+using LaneJournalTest = JournalLaneFixture;
 
 TEST_F(LaneJournalTest, WhileTheStoreIsDownPostbacksAreAcceptedOnceDurable) {
   set_state(StoreState::down);
@@ -447,6 +328,113 @@ TEST_F(LaneJournalTest, ANewLaneKnowsWhatWasRecovered) {
   turn();
   EXPECT_EQ(repeat.outcome, Outcome::duplicate);
   EXPECT_EQ(lane_->health(), LaneHealth::draining);
+}
+
+TEST_F(LaneJournalTest, AnAcceptedIdThatTheDatabaseRefusesLaterIsNewAgain) {
+  set_state(StoreState::down);
+  add("poison");
+  turn();
+  wait_until([this] { return lane_->idle(); });
+  set_state(StoreState::up);
+  EXPECT_TRUE(dedupe_.contains(1, "poison"));
+  ReplayBatch& batch = replay({"poison"});
+  finish_batch(BatchResult::rejected);
+  finish_batch(BatchResult::committed);
+  mailbox_.drain();
+  EXPECT_EQ(batch.quarantined, 1u);
+  Postback& corrected = add("poison");
+  turn();
+  finish_batch(BatchResult::committed);
+  EXPECT_EQ(corrected.outcome, Outcome::success);
+  Postback& repeat = add("poison");
+  turn();
+  EXPECT_EQ(repeat.outcome, Outcome::duplicate);
+}
+
+TEST_F(LaneJournalTest, ALateRowThatWasAnsweredEarlyAndIsRefusedIsNewAgain) {
+  Postback& early = add_early("poison");
+  turn();
+  pass(kBudgetNs);
+  wait_until([this] { return !early_.answers.empty(); });
+  EXPECT_TRUE(dedupe_.contains(1, "poison"));
+  finish_batch(BatchResult::rejected);
+  ASSERT_TRUE(early.answered);
+  pass(1);
+  replay({"poison"});
+  finish_batch(BatchResult::rejected);
+  finish_batch(BatchResult::committed);
+  EXPECT_FALSE(dedupe_.contains(1, "poison"));
+}
+
+TEST_F(LaneJournalTest, ARecoveredIdThatIsRefusedIsNewForTheNextLaneToo) {
+  auto ids = std::make_shared<IdList>();
+  ids->add("poison");
+  ids->add("good");
+  backlog().set_recovered(2, 1, ids);
+  make_lane();
+  replay({"poison"});
+  finish_batch(BatchResult::rejected);
+  finish_batch(BatchResult::committed);
+  EXPECT_FALSE(dedupe_.contains(1, "poison"));
+  DedupeSet fresh(1000);
+  environment_.dedupe = &fresh;
+  settle_down();
+  lane_ = std::make_unique<Lane>(partner_, 0, 2, environment_);
+  EXPECT_FALSE(fresh.contains(2, "poison"));
+  EXPECT_TRUE(fresh.contains(2, "good"));
+}
+
+// The first copy was decided to go to the quarantine, its id was new again, and the corrected copy
+// went to the journal as well: one batch has both.
+TEST_F(LaneJournalTest, ACopyBehindARefusedOneIsJudgedByItself) {
+  ReplayBatch& batch = replay({"id", "other", "id", "id"});
+  const auto first_id = [this] {
+    for (const BatchRow& row : store_->submitted.front()->conversions) {
+      if (row.conversion->id == 1001) return true;
+    }
+    return false;
+  };
+  for (int rounds = 0; !store_->submitted.empty(); ++rounds) {
+    ASSERT_LT(rounds, 20);
+    finish_batch(first_id() ? BatchResult::rejected : BatchResult::committed);
+  }
+  mailbox_.drain();
+  ASSERT_EQ(replays_.returned.size(), 1u);
+  EXPECT_TRUE(batch.done);
+  EXPECT_EQ(batch.quarantined, 1u);
+  EXPECT_EQ(batch.stored, 2u) << "the other, and the second copy";
+  EXPECT_EQ(batch.duplicate, 1u) << "the third copy";
+  EXPECT_TRUE(dedupe_.contains(1, "id"));
+}
+
+TEST_F(LaneJournalTest, WithAJournalThatRefusesALateDatabaseServesAsWithoutAJournal) {
+  set_state(StoreState::down);
+  add("makes the first segment");
+  wait_until([this] { return lane_->idle(); });
+  open_writer({.fail_at = disk_->change_count() + 6, .fail_persistent = true});
+  std::vector<Postback*> rows;
+  for (int i = 0; i < 20; ++i) {
+    rows.push_back(&add_early("id" + std::to_string(i)));
+    turn();
+    pass(kBudgetNs);  // Late: copies of what the store has, and what waits, meet the journal.
+    rows.push_back(&add_early("behind" + std::to_string(i)));
+    turn();
+    while (!store_->submitted.empty()) finish_batch(BatchResult::committed);
+    wait_until([this] { return lane_->idle() || !store_->submitted.empty(); });
+    while (!store_->submitted.empty()) finish_batch(BatchResult::committed);
+  }
+  wait_until([this] { return lane_->idle(); });
+  for (const Postback* row : rows) {
+    EXPECT_NE(row->outcome, Outcome::unavailable) << row->conversion.text(Field::conversion_id);
+  }
+  EXPECT_EQ(writer_->status().state, journal::WriterState::failed);
+  pass(kBudgetNs);
+  Postback& late = add_early("late");
+  turn();
+  pass(kBudgetNs);
+  EXPECT_EQ(lane_->health(), LaneHealth::up) << "there is nowhere else to go";
+  finish_batch(BatchResult::committed);
+  EXPECT_EQ(late.outcome, Outcome::success);
 }
 
 }  // namespace
