@@ -50,11 +50,12 @@ std::string age_text(int64_t age_us) {
 // Used by the registry and its thread. A thread that hangs in the resolver outlives the registry
 // together with this, and then finds `stopping` set.
 struct Registry::Impl {
-  explicit Impl(const base::Settings& settings, OnTable on_table)
+  Impl(const base::Settings& settings, OnTable on_table, OnTime on_time)
       : control_url(settings.database_url),
         watch(database_home(settings)),
         cache(database_home(settings), shown_control(settings.database_url)),
-        on_table(std::move(on_table)) {
+        on_table(std::move(on_table)),
+        on_time(std::move(on_time)) {
     status.kind = base::database_kind_name(base::database_kind(control_url));
   }
 
@@ -74,6 +75,7 @@ struct Registry::Impl {
   // Held while the table is handed out, so that nothing is after the registry's end.
   std::mutex handing_out;
   OnTable on_table;
+  OnTime on_time;
 
   std::mutex mutex;  // Guards what follows.
   std::condition_variable changed;
@@ -91,6 +93,10 @@ struct Registry::Impl {
 
 void Registry::Impl::look(bool force) {
   base::Result<std::optional<Partners>> rows = watch.look(force);
+  if (rows.ok() && watch.database_time_us().has_value()) {
+    const std::lock_guard lock(handing_out);
+    if (on_time) on_time(*watch.database_time_us());
+  }
   if (rows.ok() && rows.value().has_value()) {
     log_bad(rows.value()->bad);
     TableChange change = next_table(table.get(), std::move(*rows.value()));
@@ -193,8 +199,8 @@ void Registry::Impl::run() {
   changed.notify_all();
 }
 
-Registry::Registry(const base::Settings& settings, OnTable on_table)
-    : impl_(std::make_unique<Impl>(settings, std::move(on_table))) {}
+Registry::Registry(const base::Settings& settings, OnTable on_table, OnTime on_time)
+    : impl_(std::make_unique<Impl>(settings, std::move(on_table), std::move(on_time))) {}
 
 Registry::~Registry() {
   if (!impl_->thread.joinable()) return;
@@ -202,6 +208,7 @@ Registry::~Registry() {
     // Whoever is handing out a table is waited for; nobody will begin.
     const std::lock_guard lock(impl_->handing_out);
     impl_->on_table = nullptr;
+    impl_->on_time = nullptr;
   }
   std::unique_lock lock(impl_->mutex);
   impl_->stopping = true;

@@ -256,6 +256,7 @@ void Core::finish_survey(const Survey& survey) {
   process.registry = shared_->registry->status();
   process.journal = shared_->journal->report();
   process.retention = shared_->retention->counters();
+  process.time = shared_->time->view();
   process.partners = tables_.current();
   process.started_at_us = shared_->started_at_us;
   process.now_us = shared_->clock->wall_us();
