@@ -26,9 +26,12 @@ struct RegistryStatus {
 class Registry {
  public:
   using OnTable = std::function<void(std::shared_ptr<const PartnerTable>)>;
+  using OnTime = std::function<void(int64_t database_us)>;
 
   // `on_table` is called on the registry's thread, or in start(); never by two threads at once.
-  Registry(const base::Settings& settings, OnTable on_table);
+  // `on_time` is called on the registry's thread: the clock of the control database's
+  // server, at each look and before a table that was found by it; not with SQLite.
+  Registry(const base::Settings& settings, OnTable on_table, OnTime on_time = {});
   ~Registry();  // Stops and joins the thread; waits at most for one statement's time limit.
   // Starts the thread, which looks at once (creating the control database and its table if
   // missing). Returns when that look is done, and has handed out the cache's table then if it

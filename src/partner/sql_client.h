@@ -74,6 +74,9 @@ class SqlClient {
   // Whether it reads from a standby, since no primary was there when it connected: what it tells
   // may be old, and another look should try for the primary.
   virtual bool is_behind() const { return false; }
+  // The last call failed because somebody else held a lock for too long: it may be repeated. What
+  // fails for another reason fails again. SQLite only.
+  virtual bool busy() const { return false; }
   // The connection is lost or the database file is not the one it was (replaced or removed).
   virtual bool broken() const = 0;
 };

@@ -272,6 +272,7 @@ void Core::finish_survey(const Survey& survey) {
   process.registry = shared_->registry->status();
   process.journal = shared_->journal->report();
   process.retention = shared_->retention->counters();
+  process.time = shared_->time->view();
   process.partners = tables_.current();
   process.stage = stage_;
   process.started_at_us = shared_->started_at_us;

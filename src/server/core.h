@@ -26,6 +26,7 @@
 #include "server/stage.h"
 #include "server/survey.h"
 #include "server/table_use.h"
+#include "server/time_service.h"
 
 namespace postback::server {
 
@@ -45,6 +46,7 @@ struct CoreShared {
   const partner::Registry* registry = nullptr;
   JournalService* journal = nullptr;
   const retention::Retention* retention = nullptr;
+  const TimeService* time = nullptr;
   int64_t started_at_us = 0;
   int64_t writer_base = 0;
   std::vector<io::Mailbox*> mailboxes;       // By core.

@@ -46,6 +46,8 @@ constexpr Reason kReasons[] = {
      [](const Survey&, const ProcessReport& process) {
        return !process.journal.orders_error.empty();
      }},
+    {"clock",
+     [](const Survey&, const ProcessReport& process) { return is_clock_doubted(process); }},
 };
 
 }  // namespace
@@ -66,6 +68,10 @@ bool is_database_away(const Survey& survey) {
   return any_lane(survey, [](const LaneReport& lane) {
     return is_bad(lane.store.state) || lane.health == ingest::LaneHealth::suspect;
   });
+}
+
+bool is_clock_doubted(const ProcessReport& process) {
+  return process.time.state != base::ClockState::agreed || process.retention.doubted > 0;
 }
 
 bool is_journal_refusing(const ProcessReport& process) {

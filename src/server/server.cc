@@ -18,6 +18,7 @@
 #include "io/port_claim.h"
 #include "retention/retention.h"
 #include "server/core.h"
+#include "server/time_service.h"
 
 namespace postback::server {
 
@@ -44,6 +45,8 @@ struct Server::Impl {
   std::vector<std::unique_ptr<Core>> cores;
   std::unique_ptr<store::Services> services = std::make_unique<store::Services>();
   io::ClaimedPort claimed;
+  // Shared with a thread that purges and hangs, which outlives this.
+  std::shared_ptr<TimeService> time = std::make_shared<TimeService>(settings.data_dir);
   CoreShared shared;
   JournalService journal;
   std::unique_ptr<partner::Registry> registry;
@@ -82,16 +85,20 @@ base::Status Server::start() {
                              "; which primaries are older than a failover is not known, until they"
                              " are met again");
   }
-  impl.retention = std::make_unique<retention::Retention>(&base::system_clock());
+  impl.time->start();
+  impl.retention = std::make_unique<retention::Retention>(
+      impl.time->clock(), [time = impl.time] { return time->view(); });
   impl.registry = std::make_unique<partner::Registry>(
-      impl.settings, [&impl](std::shared_ptr<const partner::PartnerTable> table) {
+      impl.settings,
+      [&impl](std::shared_ptr<const partner::PartnerTable> table) {
         impl.publish(std::move(table));
-      });
+      },
+      [&impl](int64_t database_us) { impl.time->set_database_time(database_us); });
   for (const std::string& path : base::unusable_entries(impl.settings.data_dir, kNamedFilesMax)) {
     LOG_WARNING("server", "cannot use a file of DATA_DIR" + base::ownership_trouble(path));
   }
   // Before anything is served: what an earlier process acknowledged is known, and kept.
-  if (base::Status status = impl.journal.open(impl.settings, &base::system_clock()); !status.ok()) {
+  if (base::Status status = impl.journal.open(impl.settings, impl.time->clock()); !status.ok()) {
     return status;
   }
   if (base::Status status = impl.start_cores(core_count); !status.ok()) return status;
@@ -127,7 +134,8 @@ void Server::leave() {
 base::Status Server::Impl::start_cores(int core_count) {
   std::random_device random;
   shared.settings = &settings;
-  shared.clock = &base::system_clock();
+  shared.clock = time->clock();
+  shared.time = time.get();
   shared.services = services.get();
   shared.registry = registry.get();
   shared.journal = &journal;

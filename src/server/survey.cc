@@ -149,6 +149,17 @@ void append_stuck(JsonObject* database, std::string* out, const ingest::PartnerB
   object.end();
 }
 
+void append_clock(JsonObject* object, std::string* out, const ProcessReport& process) {
+  object->name("clock");
+  JsonObject clock(out);
+  clock.text("state", base::clock_state_name(process.time.state));
+  if (!process.time.reason.empty()) clock.text("error", process.time.reason);
+  if (process.retention.doubted > 0) {
+    clock.integer("partners_not_purged", process.retention.doubted);
+  }
+  clock.end();
+}
+
 }  // namespace
 
 void append_health(std::string* out, const Survey& survey, const ProcessReport& process) {
@@ -162,6 +173,7 @@ void append_health(std::string* out, const Survey& survey, const ProcessReport& 
   health.integer("uptime_s", (process.now_us - process.started_at_us) / 1'000'000);
   append_control_database(&health, out, process);
   append_journal(&health, out, process);
+  append_clock(&health, out, process);
   health.name("databases");
   out->push_back('[');
   bool first = true;
@@ -493,6 +505,12 @@ void append_metrics(std::string* out, const Survey& survey, const ProcessReport&
   append_sample(
       out, "postback_partners",
       process.partners == nullptr ? 0 : static_cast<int64_t>(process.partners->entries().size()));
+  append_metric_head(out, "postback_clock_agreed", "gauge",
+                     "0: the clock is not believed, and nothing is purged.");
+  append_sample(out, "postback_clock_agreed", is_clock_doubted(process) ? 0 : 1);
+  append_metric_head(out, "postback_clock_difference_seconds", "gauge",
+                     "Of the clock to the time that is sure.");
+  append_sample(out, "postback_clock_difference_seconds", process.time.difference_us / 1'000'000);
   append_metric_head(out, "postback_purged_rows_total", "counter",
                      "Conversions purged, quarantined postbacks deleted, ids forgotten.");
   append_sample(out, "postback_purged_rows_total", process.retention.purged_rows);

@@ -9,6 +9,7 @@
 
 #include "base/histogram.h"
 #include "base/settings.h"
+#include "base/time_guard.h"
 #include "ingest/lane.h"
 #include "partner/registry.h"
 #include "postback/message.h"
@@ -63,6 +64,7 @@ struct ProcessReport {
   const partner::PartnerTable* partners = nullptr;  // nullptr: not known yet.
   retention::RetentionCounters retention;
   Stage stage = Stage::starting;
+  base::TimeView time;
   int64_t started_at_us = 0;
   int64_t now_us = 0;
 };

@@ -35,6 +35,7 @@ struct Invocation {
   std::optional<std::string> from;
   std::optional<std::string> to;
   std::optional<std::string> export_path;
+  bool trust_clock = false;  // purge: by this machine's clock, whatever contradicts it.
   int limit = kQuarantineRowsDefault;
   std::vector<std::string> flags;  // The names of the flags that were given.
 };

@@ -20,7 +20,7 @@ using base::Status;
 // A flag without a value.
 bool is_switch(const std::string& name) {
   return name == "--json" || name == "--show-secrets" || name == "--restore" ||
-         name == "--dry-run" || name == "--watch" || name == "--yes";
+         name == "--dry-run" || name == "--watch" || name == "--yes" || name == "--trust-clock";
 }
 
 std::string usage_of(const Command& command) {
@@ -143,6 +143,7 @@ Status read_flags(const std::vector<std::string>& arguments, Invocation* invocat
       if (name == "--dry-run") invocation->dry_run = true;
       if (name == "--watch") invocation->watch = true;
       if (name == "--yes") invocation->yes = true;
+      if (name == "--trust-clock") invocation->trust_clock = true;
       continue;
     }
     if (equals == std::string::npos && i + 1 == arguments.size()) {
@@ -181,7 +182,8 @@ int run_command(Invocation invocation) {
 int run(const std::vector<std::string>& command_line, const std::vector<std::string>& environment) {
   base::Result<base::SettingsResult> read = base::read_settings(
       command_line, environment,
-      {"--json", "--show-secrets", "--restore", "--dry-run", "--watch", "--yes", "--from", "--to",
+      {"--json", "--show-secrets", "--restore", "--dry-run", "--watch", "--yes",
+       "--trust-clock", "--from", "--to",
        "--export", "--partner", "--reason", "--id", "--limit"});
   if (!read.ok()) return fail(read.status().message(), kUsage);
   base::SettingsResult result = read.take();
