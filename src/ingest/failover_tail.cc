@@ -18,7 +18,7 @@ void FailoverTail::add(const Conversion& conversion, uint64_t now_ns) {
   std::string& records = pieces_.back().records;
   const size_t before = records.size();
   // What is too large for a record is too large for the journal, and was stored all the same.
-  if (!journal::append_record(conversion, &records)) return;
+  if (!journal::append_record(conversion, journal::Owner(), &records)) return;
   byte_count_ += records.size() - before;
   while (pieces_.size() > 1 &&
          (byte_count_ > kBytesMax || now_ns > pieces_.front().time_ns + kPieceNs + keep_ns_)) {

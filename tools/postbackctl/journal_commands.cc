@@ -309,7 +309,7 @@ int watch_journal(const Invocation& invocation) {
     const uint64_t undrained = found.value().undrained_records;
     const double seconds = seen_ns == 0 ? 0 : static_cast<double>(now_ns - seen_ns) / 1e9;
     const double fewer = static_cast<double>(seen_before) - static_cast<double>(undrained);
-    print(invocation.json ? stat_json(found.value(), nullptr, folder_of(invocation))
+    print(invocation.json ? stat_json(found.value(), nullptr, journal_folder(invocation))
                           : watch_line(found.value(), seconds > 0 ? fewer / seconds : 0));
     std::fflush(stdout);
     seen_before = undrained;
@@ -329,7 +329,7 @@ int run_journal_stat(const Invocation& invocation) {
   // Only to say what is held; the journal is told without it.
   auto table = read_table(invocation.settings);
   const partner::PartnerTable* partners = table.ok() ? table.value().get() : nullptr;
-  const std::string folder = folder_of(invocation);
+  const std::string folder = journal_folder(invocation);
   print(invocation.json ? stat_json(found.value(), partners, folder)
                         : stat_text(found.value(), partners, folder));
   return kOk;
