@@ -36,7 +36,6 @@ Method method_of(uint8_t method) {
 // llhttp reports a span in parts when it changes its mind on the way; they are neighbours, since
 // the head is given at once and the guard lets no folded line pass.
 std::string_view extended(std::string_view span, std::string_view next) {
-  if (next.empty()) return span;
   if (span.empty()) return next;
   return {span.data(), static_cast<size_t>(next.data() + next.size() - span.data())};
 }
