@@ -41,21 +41,16 @@ const char* remedy(int error) {
   }
 }
 
-std::string address_text(const std::string& host, int port) {
-  const bool ipv6 = host.find(':') != std::string::npos;
-  return (ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
-}
-
 bool set_option(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
 
-bool make_listening(int fd, const addrinfo& address, bool reuse_port) {
+bool bind_to(int fd, const addrinfo& address, bool reuse_port) {
   return set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
          (!reuse_port || set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
          set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
          (address.ai_family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)) &&
-         bind(fd, address.ai_addr, address.ai_addrlen) == 0 && listen(fd, kBacklog) == 0;
+         bind(fd, address.ai_addr, address.ai_addrlen) == 0;
 }
 
 // By hand: inet_ntop() goes through sprintf(), some 1,700 instructions for each connection.
@@ -68,7 +63,11 @@ std::string ip4_text(const unsigned char* bytes) {
 
 }  // namespace
 
-base::Result<int> listen_tcp(const std::string& host, int port, bool reuse_port) {
+namespace {
+
+// A bound socket that does not listen yet. `error`: the errno of a failure.
+base::Result<int> bound_socket(const std::string& host, int port, bool reuse_port, int* error) {
+  *error = EINVAL;
   const std::string what = "cannot listen on " + address_text(host, port) + ": ";
   if (port < 0 || port > 65535) {
     return base::Status::error(what + "PORT must be a number from 0 to 65535");
@@ -85,10 +84,32 @@ base::Result<int> listen_tcp(const std::string& host, int port, bool reuse_port)
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> address(found, &freeaddrinfo);
   const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd >= 0 && make_listening(fd, *address, reuse_port)) return fd;
-  const int error = errno;
+  if (fd >= 0 && bind_to(fd, *address, reuse_port)) return fd;
+  *error = errno;
   if (fd >= 0) ::close(fd);
-  return base::Status::error(what + strerrordesc_np(error) + ": " + remedy(error));
+  return base::Status::error(what + strerrordesc_np(*error) + ": " + remedy(*error));
+}
+
+}  // namespace
+
+base::Result<int> listen_tcp(const std::string& host, int port, bool reuse_port) {
+  int error = 0;
+  auto bound = bound_socket(host, port, reuse_port, &error);
+  if (!bound.ok()) return bound;
+  const int fd = bound.value();
+  if (listen(fd, kBacklog) == 0) return fd;
+  error = errno;
+  ::close(fd);
+  return base::Status::error("cannot listen on " + address_text(host, port) + ": " +
+                             strerrordesc_np(error) + ": " + remedy(error));
+}
+
+base::Result<int> bind_tcp_once(const std::string& host, int port, int* error) {
+  auto bound = bound_socket(host, port, false, error);
+  if (!bound.ok()) return bound;
+  const int free_port = bound_port(bound.value());
+  ::close(bound.value());
+  return free_port;
 }
 
 int bound_port(int fd) {
@@ -102,6 +123,13 @@ int bound_port(int fd) {
     return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
   }
   return -1;
+}
+
+int waiting_count(int listener) {
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  if (getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return -1;
+  return static_cast<int>(info.tcpi_unacked);
 }
 
 void tune_accepted(int fd) {
@@ -120,6 +148,11 @@ std::string address_text(const sockaddr_storage& address) {
   char text[INET6_ADDRSTRLEN] = {};
   inet_ntop(AF_INET6, &ip, text, sizeof text);
   return text;
+}
+
+std::string address_text(const std::string& host, int port) {
+  const bool ipv6 = host.find(':') != std::string::npos;
+  return (ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
 }  // namespace postback::io
