@@ -2,6 +2,7 @@
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -12,8 +13,9 @@ namespace {
 // Not std::atomic::wait(): libstdc++ spins and yields before it sleeps, and wakes whoever waits in
 // the same one of 16 groups when what is waited for is a pointer. With a hundred threads of SQLite
 // databases that took a fifth of their time.
-long futex(std::atomic<uint32_t>* word, int operation, uint32_t value) {
-  return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, nullptr, nullptr, 0);
+long futex(std::atomic<uint32_t>* word, int operation, uint32_t value,
+           const timespec* limit = nullptr) {
+  return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, limit, nullptr, 0);
 }
 static_assert(sizeof(std::atomic<uint32_t>) == sizeof(uint32_t));
 
@@ -79,6 +81,16 @@ void Mailbox::wait() {
     if (newest_.load(std::memory_order_seq_cst) == nullptr) futex(&asleep_, FUTEX_WAIT, 1);
     asleep_.store(0, std::memory_order_relaxed);
   }
+}
+
+void Mailbox::wait_for(std::chrono::nanoseconds limit) {
+  CHECK(loop_ == nullptr);
+  if (limit <= std::chrono::nanoseconds::zero()) return;
+  constexpr int64_t kSecond = 1'000'000'000;
+  const timespec time{limit.count() / kSecond, limit.count() % kSecond};
+  asleep_.store(1, std::memory_order_seq_cst);
+  if (newest_.load(std::memory_order_seq_cst) == nullptr) futex(&asleep_, FUTEX_WAIT, 1, &time);
+  asleep_.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace postback::io

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -46,6 +47,8 @@ class Mailbox {
   size_t drain();
   // Owner's thread, loopless mailboxes only: blocks until something was posted.
   void wait();
+  // The same for at most that long; returns also before, for no reason.
+  void wait_for(std::chrono::nanoseconds limit);
 
  private:
   void wake_owner();

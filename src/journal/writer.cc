@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <system_error>
 
 #include "base/check.h"
@@ -136,7 +137,7 @@ void Writer::forget_segments(const std::vector<uint64_t>& numbers) {
 void Writer::run() {
   pthread_setname_np(pthread_self(), "journal");
   while (true) {
-    if (queue_.empty() && !stopping_ && !spare_wanted()) mailbox_.wait();
+    if (queue_.empty() && !stopping_) wait();
     mailbox_.drain();
     if (!queue_.empty()) {
       commit_frame();
@@ -146,6 +147,20 @@ void Writer::run() {
     if (spare_wanted()) make_spare();
   }
   close();
+}
+
+// For the next message; or, while a segment is missing that could not be made, for its next try:
+// what was short at the start (descriptors, space) may be there again, and nobody else would look.
+void Writer::wait() {
+  if (spare_wanted()) return;
+  const bool complete = spare_ != nullptr && active_ != nullptr;
+  if (complete || state_ == WriterState::failed) {
+    mailbox_.wait();
+    return;
+  }
+  const uint64_t now_ns = options_.clock->monotonic_ns();
+  if (now_ns >= spare_retry_ns_) return;
+  mailbox_.wait_for(std::chrono::nanoseconds(spare_retry_ns_ - now_ns));
 }
 
 void Writer::receive(Message& message) {

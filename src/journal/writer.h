@@ -107,6 +107,7 @@ class Writer final : private MessageReceiver {
   Writer(WriterOptions options, std::unique_ptr<Lock> lock, Recovered recovered);
   base::Status start();
   void run();
+  void wait();
   void receive(Message& message) override;
 
   void commit_frame();

@@ -39,7 +39,7 @@ class WakeCounter final : public Loop {
   const char* name() const override { return "counter"; }
   SocketId open(int, LoopClient*, uint64_t) override { return {}; }
   SocketId watch(int, LoopClient*, uint64_t) override { return {}; }
-  void accept(SocketId) override {}
+  void accept(SocketId, uint32_t) override {}
   void recv(SocketId) override {}
   void send(SocketId, const char*, size_t) override {}
   void poll(SocketId, uint32_t) override {}
@@ -182,6 +182,19 @@ TEST(Mailbox, KeepsEachSendersOrderWithoutALoop) {
   while (receiver.count < kSenders * kMessagesEach) {
     mailbox.wait();
     EXPECT_GT(mailbox.drain(), 0u);
+  }
+}
+
+TEST(Mailbox, AWaitWithALimitEndsByItselfOrWithAMessage) {
+  Mailbox mailbox(nullptr);
+  InOrder receiver(kSenders);
+  mailbox.wait_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(mailbox.drain(), 0u);
+  const Senders senders(&mailbox, &receiver);
+  while (receiver.count < kSenders * kMessagesEach) {
+    // Longer than any test may take: only a message ends it.
+    mailbox.wait_for(std::chrono::hours(24));
+    mailbox.drain();
   }
 }
 

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <thread>
+
 #include "journal_fixture.h"
 
 namespace postback::journal {
@@ -204,6 +207,24 @@ TEST_F(WriterTest, WithoutRoomForASpareTheCurrentSegmentIsKept) {
   EXPECT_EQ(writer->status().failed_frames, 0u);
   writer.reset();
   EXPECT_EQ(read_everything(&disk_).ids.size(), client.acknowledged().size());
+}
+
+TEST_F(WriterTest, AShortageAtTheStartPassesWithoutAnybodyAsking) {
+  disk_.fail_new_files(true);
+  base::Result<std::unique_ptr<Writer>> opened =
+      Writer::open(writer_options(&disk_, &base::system_clock()));
+  ASSERT_TRUE(opened.ok()) << opened.status().message();
+  const std::unique_ptr<Writer> writer = opened.take();
+  const auto becomes = [&](WriterState state) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (writer->status().state != state && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return writer->status().state == state;
+  };
+  ASSERT_TRUE(becomes(WriterState::refusing));
+  disk_.fail_new_files(false);
+  EXPECT_TRUE(becomes(WriterState::ready));
 }
 
 TEST_F(WriterTest, ASecondProcessIsRefused) {
