@@ -26,6 +26,11 @@ constexpr auto kLookEveryWhileDown = std::chrono::milliseconds(1000);
 // While a row is bad: not only rows make one good again, but also a time zone file that can be
 // read.
 constexpr auto kLookAgainAtBad = std::chrono::seconds(2);
+// While no partner is known: a server that starts beside its database has clients that wait.
+constexpr auto kLookEveryWithoutTable = std::chrono::milliseconds(200);
+// A control database that has not answered by then is taken for away, and the cache is used: the
+// senders of the postbacks that wait have two seconds or more.
+constexpr auto kFirstLookWithin = std::chrono::milliseconds(1000);
 // How long the end waits for the thread: connecting and one statement have limits of 3 s each, but
 // the resolver of host names may take longer, and the process must end within 8 s of SIGTERM.
 constexpr auto kJoinWithin = std::chrono::milliseconds(3500);
@@ -63,30 +68,34 @@ struct Registry::Impl {
 
   void look(bool force);
   void use_cache();
+  void tell_of_silence();
   void run();
 
   const std::string control_url;
-  // The thread's own (and start()'s, before there is a thread).
+  // The thread's own.
   ControlWatch watch;
-  PartnerCache cache;
+  PartnerCache cache;       // start() may load it while the thread looks for the first time.
   std::string cache_error;  // Last logged.
-  std::shared_ptr<const PartnerTable> table;
   std::map<int64_t, std::string> bad_logged;  // By partner id: the error last logged.
   std::chrono::steady_clock::time_point bad_looked_at;
   std::thread thread;
 
-  // Held while the table is handed out, so that nothing is after the registry's end.
+  // Held while a table is made and handed out: by the thread, or by start(), which uses the cache
+  // when the thread hangs. So nothing is handed out after the registry's end.
   std::mutex handing_out;
   OnTable on_table;
+  std::shared_ptr<const PartnerTable> table;  // Under handing_out.
 
   std::mutex mutex;  // Guards what follows.
   std::condition_variable changed;
   bool stopping = false;
-  bool ended = false;  // The thread has left run().
+  bool looked = false;  // The first look is done.
+  bool ended = false;   // The thread has left run().
   bool reload = false;
   RegistryStatus status;
 
  private:
+  std::shared_ptr<const PartnerTable> current_table();
   void keep_cache();
   void log_bad(const std::vector<BadPartner>& bad);
   void hand_out(std::shared_ptr<const PartnerTable> next);
@@ -99,6 +108,7 @@ void Registry::Impl::look(bool force) {
   if (force || again) bad_looked_at = now;
   base::Result<std::optional<Partners>> rows = watch.look(force || again);
   if (rows.ok() && rows.value().has_value()) {
+    const std::lock_guard lock(handing_out);
     TableChange change = next_table(table.get(), std::move(*rows.value()));
     log_bad(change.bad);
     for (const std::string& note : change.notes) LOG_INFO("partner", note);
@@ -121,6 +131,8 @@ void Registry::Impl::use_cache() {
     LOG_ERROR("partner",
               "partner " + row.partner_code + " is left out of " + cache.path() + ": " + row.error);
   }
+  const std::lock_guard hand(handing_out);
+  if (table != nullptr) return;  // The control database has answered after all.
   hand_out(std::move(change.table));
   std::string time;
   base::append_iso8601(&time, as_of_us - as_of_us % 1'000'000);
@@ -134,7 +146,7 @@ void Registry::Impl::use_cache() {
 }
 
 void Registry::Impl::keep_cache() {
-  const base::Status kept = cache.keep(table);
+  const base::Status kept = cache.keep(current_table());
   if (kept.ok() || kept.message() == cache_error) return;
   cache_error = kept.message();
   LOG_WARNING("partner", "the partners cannot be kept for a start without the control database: " +
@@ -154,6 +166,12 @@ void Registry::Impl::log_bad(const std::vector<BadPartner>& bad) {
   bad_logged = std::move(now);
 }
 
+std::shared_ptr<const PartnerTable> Registry::Impl::current_table() {
+  const std::lock_guard lock(handing_out);
+  return table;
+}
+
+// With handing_out held.
 void Registry::Impl::hand_out(std::shared_ptr<const PartnerTable> next) {
   table = std::move(next);
   if (table->entries().empty()) {
@@ -163,33 +181,45 @@ void Registry::Impl::hand_out(std::shared_ptr<const PartnerTable> next) {
                                "DATABASE_URL? If so run: postbackctl init, or: postbackctl partner "
                                "add FILE.json");
   }
-  const std::lock_guard lock(handing_out);
   if (on_table) on_table(table);
 }
 
 void Registry::Impl::set_status(const base::Status& result) {
+  const std::shared_ptr<const PartnerTable> known = current_table();
   const std::lock_guard lock(mutex);
   const bool first = !status.up && status.error.empty();
   const std::string shown = base::masked_url(control_url);
   if (result.ok() && !status.up) {
     LOG_INFO("partner", "control database " + shown + " is up, " +
-                            std::to_string(table->entries().size()) + " partners");
+                            std::to_string(known->entries().size()) + " partners");
   } else if (!result.ok() && (status.up || first)) {
     LOG_ERROR("partner", "control database " + shown + " is away, " +
-                             (table == nullptr ? "no partner was read yet: "
+                             (known == nullptr ? "no partner was read yet: "
                                                : "the partners stay as they were: ") +
                              result.message());
   }
   if (result.ok()) status.cached_as_of_us = 0;
   status.up = result.ok();
   status.error = result.message();
-  status.loaded = table != nullptr;
+  status.loaded = known != nullptr;
+}
+
+// With the mutex held: the first look takes long.
+void Registry::Impl::tell_of_silence() {
+  status.error = "it has not answered within a second";
+  LOG_ERROR("partner", "control database " + base::masked_url(control_url) +
+                           " is away: " + status.error + "; waiting for it goes on");
 }
 
 void Registry::Impl::run() {
+  look(false);
   std::unique_lock lock(mutex);
+  looked = true;
+  changed.notify_all();
   while (!stopping) {
-    const auto pause = status.up ? kLookEvery : kLookEveryWhileDown;
+    const auto pause = status.up       ? kLookEvery
+                       : status.loaded ? kLookEveryWhileDown
+                                       : kLookEveryWithoutTable;
     changed.wait_for(lock, pause, [this] { return stopping || reload; });
     if (stopping) break;
     const bool force = std::exchange(reload, false);
@@ -228,9 +258,14 @@ Registry::~Registry() {
 base::Status Registry::start() {
   const base::Status status = check_connectable_url(impl_->control_url);
   if (!status.ok()) return base::Status::error("DATABASE_URL: " + status.message());
-  impl_->look(false);
-  if (!this->status().loaded) impl_->use_cache();
   impl_->thread = std::thread(&Impl::run, impl_.get());
+  {
+    std::unique_lock lock(impl_->mutex);
+    impl_->changed.wait_for(lock, kFirstLookWithin, [this] { return impl_->looked; });
+    if (impl_->looked && impl_->status.loaded) return base::Status();
+    if (!impl_->looked) impl_->tell_of_silence();
+  }
+  impl_->use_cache();
   return base::Status();
 }
 

@@ -27,12 +27,14 @@ class Registry {
  public:
   using OnTable = std::function<void(std::shared_ptr<const PartnerTable>)>;
 
-  // `on_table` is called on the registry's thread.
+  // `on_table` is called on the registry's thread, or in start(); never by two threads at once.
   Registry(const base::Settings& settings, OnTable on_table);
   ~Registry();  // Stops and joins the thread; waits at most for one statement's time limit.
-  // Looks once on the calling thread (creating the control database and its table if missing) and
-  // then starts the thread. A control database that is away is not an error here (see status()),
-  // with a cache or without; a DATABASE_URL that cannot be understood is.
+  // Starts the thread, which looks at once (creating the control database and its table if
+  // missing). Returns when that look is done, and has handed out the cache's table then if it
+  // failed; a look that takes longer than a second counts as failed, and goes on. A control
+  // database that is away is not an error here (see status()), with a cache or without; a
+  // DATABASE_URL that cannot be understood is.
   base::Status start();
   void reload();                  // Any thread: looks now (SIGHUP).
   RegistryStatus status() const;  // Any thread.

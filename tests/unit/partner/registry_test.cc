@@ -2,14 +2,19 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 
+#include "base/log.h"
 #include "base/time.h"
 #include "control_fixture.h"
+#include "io/listener.h"
+#include "partner/partner_cache.h"
+#include "partner/table_builder.h"
 #include "postgres_server.h"
 #include "zone_folder.h"
 
@@ -230,6 +235,31 @@ TEST_F(RegistryTest, CacheOfAnotherControlDatabaseIsNotUsed) {
   expect_ok(registry.start());
   EXPECT_FALSE(registry.status().loaded);
   EXPECT_EQ(tables.last(), nullptr);
+}
+
+TEST_F(RegistryTest, ADatabaseThatHangsDoesNotKeepTheCacheWaiting) {
+  // Connections to it wait in the kernel's queue for ever.
+  const int hung = io::listen_tcp("127.0.0.1", 0, false).take();
+  base::Settings away = settings();
+  away.database_url =
+      "postgresql://u@127.0.0.1:" + std::to_string(io::bound_port(hung)) + "/control";
+  std::unique_ptr<SqlClient> client = shipped();
+  DatabaseHome home = home_;
+  home.control_url = away.database_url;
+  TableChange change = next_table(nullptr, load(client.get()));
+  expect_ok(PartnerCache(home, base::masked_url(away.database_url)).keep(change.table));
+  const auto started = std::chrono::steady_clock::now();
+  {
+    Registry registry(away, tables_.receiver());
+    expect_ok(registry.start());
+    EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::milliseconds(2500));
+    ASSERT_NE(tables_.last(), nullptr);
+    EXPECT_EQ(tables_.last()->source(), TableSource::cache);
+    EXPECT_FALSE(registry.status().up);
+    EXPECT_THAT(registry.status().error, HasSubstr("not answered"));
+    EXPECT_GT(registry.status().cached_as_of_us, 0);
+  }
+  close(hung);
 }
 
 class PostgresRegistryTest : public RegistryTest {
