@@ -122,7 +122,7 @@ void LaneTable::tick(uint64_t now_ns) {
   flush();
   std::erase_if(retiring_, [this](const auto& lane) {
     if (!lane->retired()) return false;
-    past_[key_of(lane->partner().id, lane->slice())].merge(lane->counters());
+    past_[identity_of(*lane)].add(*lane);
     return true;
   });
 }
@@ -143,14 +143,25 @@ void LaneTable::for_each(
     const std::function<void(const Lane&, const LaneCounters& counters)>& visit) const {
   for (const auto& [key, lane] : lanes_) {
     LaneCounters counters = lane->counters();
-    const auto past = past_.find(key);
-    if (past != past_.end()) counters.merge(past->second);
+    const LaneIdentity identity = identity_of(*lane);
+    const auto past = past_.find(identity);
+    if (past != past_.end()) counters.merge(past->second.counters);
     for (const auto& retiring : retiring_) {
-      if (key_of(retiring->partner().id, retiring->slice()) == key) {
-        counters.merge(retiring->counters());
-      }
+      const LaneIdentity other = identity_of(*retiring);
+      if (!(other < identity) && !(identity < other)) counters.merge(retiring->counters());
     }
     visit(*lane, counters);
+  }
+}
+
+void LaneTable::for_each_past(
+    const std::function<void(const LaneIdentity&, const PastLane&)>& visit) const {
+  PastLanes gone = past_;
+  for (const auto& lane : retiring_) gone[identity_of(*lane)].add(*lane);
+  for (const auto& [key, lane] : lanes_) gone.erase(identity_of(*lane));
+  for (auto& [identity, past] : gone) {
+    if (find(identity.partner_id, identity.slice) != nullptr) past.backlog = nullptr;
+    visit(identity, past);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ingest/lane.h"
+#include "ingest/past_lanes.h"
 #include "partner/partner_table.h"
 
 namespace postback::ingest {
@@ -39,6 +40,9 @@ class LaneTable {
   bool all_idle() const;  // No postback is held.
   // `counters`: the lane's, and those of the lanes whose place it took.
   void for_each(const std::function<void(const Lane&, const LaneCounters& counters)>& visit) const;
+  // The same for lanes that are gone, or going, without another in their place. The backlog is
+  // given only where no lane of the partner tells it.
+  void for_each_past(const std::function<void(const LaneIdentity&, const PastLane&)>& visit) const;
 
  private:
   class PostbackDoor final : public MessageReceiver {
@@ -80,7 +84,7 @@ class LaneTable {
   SubmitGate gate_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Lane>> lanes_;
   std::vector<std::unique_ptr<Lane>> retiring_;
-  absl::flat_hash_map<uint64_t, LaneCounters> past_;  // Of lanes that are gone.
+  PastLanes past_;
   std::vector<Lane*> dirty_;
   std::vector<Lane*> flushing_;  // Scratch of flush().
   uint32_t next_scope_ = 1;

@@ -181,6 +181,44 @@ TEST_F(LaneTableTest, IdsOfARemovedPartnerMeanNothingToItsSuccessor) {
   commit(stores_["sqlite:a"][0]);
 }
 
+TEST_F(LaneTableTest, WhatVanishedLanesHaveCountedStaysCounted) {
+  apply({partner(1, "sqlite:a", 4), partner(2, "sqlite:b")});
+  std::vector<Postback> postbacks(40);
+  for (size_t i = 0; i < postbacks.size(); ++i) {
+    postbacks[i].slice = static_cast<uint32_t>(i % 4);
+    send(&postbacks[i], 1, "x" + std::to_string(i));
+  }
+  Postback other;
+  send(&other, 2, "y");
+  const auto received = [this](int32_t partner_id) {
+    uint64_t sum = 0;
+    lanes_->for_each([&](const Lane& lane, const LaneCounters& counters) {
+      if (lane.partner().id == partner_id) sum += counters.received;
+    });
+    lanes_->for_each_past([&](const LaneIdentity& identity, const PastLane& past) {
+      if (identity.partner_id == partner_id) sum += past.counters.received;
+    });
+    return sum;
+  };
+  EXPECT_EQ(received(1), 40u);
+  apply({partner(1, "sqlite:a")});  // Fewer lanes; the second partner is gone.
+  EXPECT_EQ(received(1), 40u) << "while they finish what they have";
+  EXPECT_EQ(received(2), 1u);
+  for (auto& [url, list] : stores_) {
+    for (const Made& made : std::vector<Made>(list)) {
+      while (!made.store->submitted.empty()) commit(made);
+    }
+  }
+  close_stores();
+  EXPECT_EQ(lane_count(), 1u);
+  EXPECT_EQ(received(1), 40u);
+  EXPECT_EQ(received(2), 1u);
+  apply({partner(1, "sqlite:a", 4), partner(2, "sqlite:b")});
+  EXPECT_EQ(received(1), 40u) << "and when they are back";
+  EXPECT_EQ(received(2), 1u);
+  close_stores();
+}
+
 TEST(HomeCore, SpreadsThePartnersAndTheirSlices) {
   EXPECT_EQ(home_core(1, 0, 2), 1u);
   EXPECT_EQ(home_core(2, 0, 2), 0u);
