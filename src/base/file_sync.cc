@@ -9,12 +9,17 @@
 #include <cstring>
 #include <string>
 
+#include "base/ownership.h"
+
 namespace postback::base {
 namespace {
 
 Status failed(const std::string& what, const std::filesystem::path& path) {
-  return Status::error("cannot " + what + " " + path.string() + ": " + std::strerror(errno) +
-                       "; check the path and its rights");
+  const int error = errno;
+  const std::string trouble =
+      error == EACCES || error == EPERM ? ownership_trouble(path.string()) : "";
+  return Status::error("cannot " + what + " " + path.string() + ": " + std::strerror(error) +
+                       (trouble.empty() ? "; check the path and its rights" : trouble));
 }
 
 Status sync_folder(const std::filesystem::path& folder) {

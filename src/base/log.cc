@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/json_writer.h"
+#include "base/ownership.h"
 #include "base/printable.h"
 #include "base/time.h"
 
@@ -139,8 +140,10 @@ class Logger {
     if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), ignored);
     const int fd = ::open(options_.file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
     if (fd < 0) {
+      const int error = errno;
+      const std::string trouble = error == EACCES ? ownership_trouble(options_.file) : "";
       return Status::error("cannot open the log file " + options_.file + ": " +
-                           std::strerror(errno) +
+                           std::strerror(error) + trouble +
                            "; set LOG_FILE to a path that can be written, or to - for none");
     }
     if (file_ >= 0) ::close(file_);

@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/ownership.h"
+
 namespace postback::journal {
 namespace {
 
@@ -163,8 +165,11 @@ Disk& real_disk() {
 }
 
 base::Status disk_error(const char* what, const std::string& path, int error) {
+  const int code = error < 0 ? -error : error;
+  const bool is_refused = code == EACCES || code == EPERM;
   return base::Status::error(std::string("cannot ") + what + " " + path + ": " +
-                             std::strerror(error < 0 ? -error : error));
+                             std::strerror(code) +
+                             (is_refused ? base::ownership_trouble(path) : ""));
 }
 
 }  // namespace postback::journal

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/file_sync.h"
+#include "base/ownership.h"
 #include "partner/cache_text.h"
 
 namespace postback::partner {
@@ -24,7 +25,9 @@ constexpr uint64_t kAgainNs = 60'000'000'000;
 constexpr size_t kCacheBytesMax = 64 * 1024 * 1024;
 
 Status failed(const char* what, const std::string& path) {
-  return Status::error(std::string("cannot ") + what + " " + path + ": " + std::strerror(errno));
+  const int error = errno;
+  return Status::error(std::string("cannot ") + what + " " + path + ": " + std::strerror(error) +
+                       (error == EACCES ? base::ownership_trouble(path) : ""));
 }
 
 Result<std::string> read_file(const std::string& path) {

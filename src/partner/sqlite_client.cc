@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/file_sync.h"
+#include "base/ownership.h"
 #include "base/time.h"
 #include "partner/sql_client.h"
 
@@ -238,7 +239,16 @@ class SqliteClient final : public SqlClient {
     if ((code & 0xFF) == SQLITE_CANTOPEN && system != 0) {
       message += std::string(", ") + std::strerror(system);
     }
-    return Status::error("SQLite database " + path_ + ": " + message + "; " + remedy(code, path_));
+    return Status::error("SQLite database " + path_ + ": " + message + "; " + remedy(code, path_) +
+                         owner_remedy(code));
+  }
+
+  // The owner, where that is why SQLite may not open or write the file.
+  std::string owner_remedy(int code) const {
+    const int kind = code & 0xFF;
+    const bool is_refused =
+        kind == SQLITE_CANTOPEN || kind == SQLITE_READONLY || kind == SQLITE_PERM;
+    return is_refused ? base::ownership_trouble(path_) : "";
   }
 
   std::string path_;

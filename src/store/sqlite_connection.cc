@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/ownership.h"
 #include "base/time.h"
 
 namespace postback::store {
@@ -32,6 +33,13 @@ SqliteResult result_of(int code) {
     default:  // FULL, IOERR, READONLY, CANTOPEN, NOMEM, PROTOCOL, INTERRUPT, …
       return SqliteResult::unavailable;
   }
+}
+
+// The owner, where that is why SQLite may not open or write the file.
+std::string owner_remedy(int code, const std::string& path) {
+  const int kind = code & 0xff;
+  const bool is_refused = kind == SQLITE_READONLY || kind == SQLITE_CANTOPEN || kind == SQLITE_PERM;
+  return is_refused ? base::ownership_trouble(path) : "";
 }
 
 // What the operator can do, where the code says so.
@@ -150,7 +158,7 @@ SqliteResult SqliteConnection::check(int code) {
   if (result == SqliteResult::ok) return result;
   error_ = "SQLite " + path_ + ": " +
            (handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(code)) + " (code " +
-           std::to_string(code) + ")" + remedy(code);
+           std::to_string(code) + ")" + remedy(code) + owner_remedy(code, path_);
   return result;
 }
 

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/ownership.h"
 
 namespace postback::store {
 
@@ -18,9 +19,12 @@ base::Status SqliteLock::acquire(const std::string& database_path) {
   // Not inherited: a child of ours that lives on must not keep the database from the next server.
   fd_ = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
   if (fd_ < 0) {
-    return base::Status::error("SQLite " + database_path + ": cannot open its lock file " + path_ +
-                               ": " + std::strerror(errno) +
-                               "; check the rights on file and folder");
+    const int error = errno;
+    const std::string trouble = base::ownership_trouble(database_path);
+    return base::Status::error(
+        "SQLite " + database_path + ": cannot open its lock file " + path_ + ": " +
+        std::strerror(error) +
+        (trouble.empty() ? "; check the rights on file and folder" : trouble));
   }
   std::string error;
   if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
