@@ -7,9 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <thread>
@@ -22,6 +20,7 @@
 #include "base/log.h"
 #include "base/printable.h"
 #include "base/settings.h"
+#include "server/process_signals.h"
 #include "server/server.h"
 
 extern char** environ;
@@ -60,18 +59,6 @@ void tell_of_memory(int error, void* /*argument*/) {
 }
 #endif
 
-// Before any thread starts: all of them inherit the mask, and only main takes the signals.
-sigset_t block_signals() {
-  std::signal(SIGPIPE, SIG_IGN);
-  // Past a limit on file sizes (ulimit -f) a write fails with EFBIG, which is an error like others.
-  std::signal(SIGXFSZ, SIG_IGN);
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
-}
-
 // A disk or database that hangs must not keep a stopped server alive: what was acknowledged is
 // durable, and nothing else is owed.
 void end_process_in_time() {
@@ -83,36 +70,33 @@ void end_process_in_time() {
   }).detach();
 }
 
-void wait_for_stop(const sigset_t& signals, server::Server* server) {
-  while (true) {
-    int signal = 0;
-    if (sigwait(&signals, &signal) != 0) continue;
-    if (signal != SIGHUP) {
-      LOG_INFO("server", std::string("stopping on ") + strsignal(signal));
-      return;
-    }
-    LOG_INFO("server", "reloading: partners and log file");
-    base::log_reopen();
-    server->reload();
-  }
-}
-
 int run(const base::Settings& settings) {
-  const sigset_t signals = block_signals();
+  // Never destroyed: its thread runs until the end of the process.
+  server::ProcessSignals& signals = *new server::ProcessSignals;
   raise_open_files_limit();
   base::LogOptions log;
   log.level = settings.log_level;
   log.format = settings.log_format;
   log.file = settings.log_file == "-" ? "" : settings.log_file;
   if (base::Status status = base::log_start(log); !status.ok()) return fail(status.message());
+  signals.start();
 
   auto server = std::make_unique<server::Server>(settings);
   if (base::Status status = server->start(); !status.ok()) {
     _exit(fail(status.message()));  // Cores may be running already; nothing was acknowledged.
   }
+  signals.serve([&server] { server->reload(); });
+  server->serve();
   LOG_INFO("server", "postbackd " POSTBACK_VERSION " listening on http://" + settings.host + ":" +
                          std::to_string(server->port()));
-  wait_for_stop(signals, server.get());
+  signals.wait_for_stop();
+  if (settings.lame_duck_s > 0) {
+    LOG_INFO("server", "not ready any more, and still serving for " +
+                           std::to_string(settings.lame_duck_s) +
+                           " s (LAME_DUCK_S), or until the next signal");
+    server->leave();
+    signals.wait_for_another(std::chrono::seconds(settings.lame_duck_s));
+  }
   end_process_in_time();
   if (!server->stop()) {
     LOG_WARNING("server", "a database did not close in time; ending without it");

@@ -6,7 +6,8 @@
 // Handles: a socket is named by {index, generation}; a stale handle is ignored, never misdirected.
 // Closing: close() cancels what is outstanding; exactly one `closed` completion follows, as the
 // last one of that socket. Between close() and `closed` a client ignores other completions (they
-// may stand already in the span that turn() returned).
+// may stand already in the span that turn() returned), but for `accept`: a listener's close() first
+// hands out the connections that wait in its queue, which would be reset otherwise.
 #pragma once
 
 #include <chrono>
@@ -73,8 +74,10 @@ class Loop {
   // owner may close the descriptor only after the `closed` completion.
   virtual SocketId watch(int fd, LoopClient* client, uint64_t context) = 0;
 
-  // Accepts on a listening socket until close(): many `accept` completions.
-  virtual void accept(SocketId listener) = 0;
+  // Accepts `count` more connections on a listening socket, beside those of earlier calls that are
+  // still to come: an `accept` completion for each. Others wait in the kernel's queue, so that a
+  // client can keep descriptors for other uses. Errors do not count.
+  virtual void accept(SocketId listener, uint32_t count) = 0;
   // Receives once: one `recv` completion. At most one outstanding per socket. Not receiving again
   // is the back-pressure: bytes then stay in the kernel.
   virtual void recv(SocketId socket) = 0;

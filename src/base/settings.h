@@ -40,6 +40,8 @@ struct Settings {
   int journal_segment_mib = 64;  // JOURNAL_SEGMENT_MIB: 1 to 1024; two are prepared on disk.
   int ack_budget_ms = 1000;      // ACK_BUDGET_MS: 100 to 1500. A postback that its database has
                                  // not committed by then is answered from the journal.
+  int lame_duck_s = 0;           // LAME_DUCK_S: 0 to 600. After SIGTERM, /readyz answers 503 for so
+                                 // long while postbacks are still taken.
 };
 
 struct SettingsResult {

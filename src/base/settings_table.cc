@@ -19,6 +19,7 @@ constexpr int kJournalSegmentMibMax = 1024;       // Offsets in a segment are 32
 // to write the journal before senders, which wait for two seconds, give up.
 constexpr int kAckBudgetMsMin = 100;
 constexpr int kAckBudgetMsMax = 1500;
+constexpr int kLameDuckSMax = 600;
 constexpr size_t kPathSizeMax = 4095;  // PATH_MAX less its NUL.
 
 std::string upper(std::string_view text) {
@@ -219,6 +220,15 @@ std::string read_ack_budget_ms(std::string_view text, Settings* settings) {
   return "";
 }
 
+std::string read_lame_duck_s(std::string_view text, Settings* settings) {
+  int64_t value = 0;
+  if (!read_integer(text, 0, kLameDuckSMax, &value)) {
+    return "not a time in seconds; give a number from 0 to 600";
+  }
+  settings->lame_duck_s = static_cast<int>(value);
+  return "";
+}
+
 constexpr SettingDefinition kDefinitions[] = {
     {"HOST", "ADDRESS", "IP address to listen on; 0.0.0.0 on Cloud Run", read_host,
      [](const Settings& s) { return s.host; }, false},
@@ -251,6 +261,8 @@ constexpr SettingDefinition kDefinitions[] = {
      [](const Settings& s) { return std::to_string(s.journal_segment_mib); }, false},
     {"ACK_BUDGET_MS", "NUMBER", "after it the journal answers, not the database",
      read_ack_budget_ms, [](const Settings& s) { return std::to_string(s.ack_budget_ms); }, false},
+    {"LAME_DUCK_S", "NUMBER", "after SIGTERM, seconds of serving while not ready", read_lame_duck_s,
+     [](const Settings& s) { return std::to_string(s.lame_duck_s); }, false},
 };
 
 }  // namespace

@@ -59,6 +59,9 @@ EpollLoop::~EpollLoop() {
   slots_.for_each([](Slot& slot) {
     if (slot.owned) ::close(slot.fd);
   });
+  for (const Completion& completion : early_) {
+    if (completion.event == Event::accept && completion.result >= 0) ::close(completion.result);
+  }
   if (epoll_fd_ >= 0) ::close(epoll_fd_);
 }
 
@@ -81,10 +84,14 @@ SocketId EpollLoop::add(int fd, LoopClient* client, uint64_t context, bool owned
   return {index, slots_.generation(index)};
 }
 
-void EpollLoop::accept(SocketId listener) {
+void EpollLoop::accept(SocketId listener, uint32_t count) {
   Slot* slot = slots_.find(listener.index, listener.generation);
-  if (slot == nullptr) return;
-  CHECK(!slot->accepting);
+  if (slot == nullptr || count == 0) return;
+  slot->accepts_left += std::min(count, UINT32_MAX - slot->accepts_left);
+  if (slot->accepting) {
+    if (slot->readable) queue_work(listener, *slot);
+    return;
+  }
   slot->accepting = true;
   if (const int error = register_stream(listener, *slot, EPOLLIN); error != 0) {
     report(&early_, Event::accept, -error, listener, *slot);
@@ -144,6 +151,10 @@ void EpollLoop::close(SocketId socket) {
   Slot* slot = slots_.find(socket.index, socket.generation);
   if (slot == nullptr) return;
   timers_.cancel(slot->accept_backoff);
+  if (slot->accepting) {
+    accept_what_waits(slot->fd, slot->accepts_left,
+                      [&](int fd) { report(&early_, Event::accept, fd, socket, *slot); });
+  }
   // Closing a descriptor ends its registration only when it was the last one of its open file
   // (epoll(7)). Streams are; what is polled may be a duplicate, as libpq's sockets are.
   if (slot->registered && (!slot->owned || slot->poll_events != 0)) {
@@ -256,8 +267,10 @@ bool EpollLoop::try_work(SocketId id, Slot& slot) {
 bool EpollLoop::try_accept(SocketId id, Slot& slot) {
   if (slot.accept_backoff != TimerId{}) return true;  // The timer queues it again.
   for (uint32_t i = 0; i < kAcceptsPerTurn; ++i) {
+    if (slot.accepts_left == 0) return true;  // The next accept() queues it again.
     const int fd = accept4(slot.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
+      --slot.accepts_left;
       report(&completions_, Event::accept, fd, id, slot);
     } else if (errno == EAGAIN) {
       slot.readable = false;

@@ -36,7 +36,7 @@ class EpollLoop final : public LoopBase {
   const char* name() const override { return "epoll"; }
   SocketId open(int fd, LoopClient* client, uint64_t context) override;
   SocketId watch(int fd, LoopClient* client, uint64_t context) override;
-  void accept(SocketId listener) override;
+  void accept(SocketId listener, uint32_t count) override;
   void recv(SocketId socket) override;
   void send(SocketId socket, const char* data, size_t size) override;
   void poll(SocketId socket, uint32_t events) override;
@@ -54,6 +54,7 @@ class EpollLoop final : public LoopBase {
     uint32_t stream_events = 0;  // What recv, accept and send need to be registered.
     uint32_t poll_events = 0;    // What the outstanding or the last poll asks for.
     TimerId accept_backoff;      // Of the back-off that is running, if any.
+    uint32_t accepts_left = 0;   // Connections that may still be accepted.
     bool owned = false;
     bool registered = false;
     bool queued = false;     // Stands in work_.

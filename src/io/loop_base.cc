@@ -1,5 +1,6 @@
 #include "io/loop_base.h"
 
+#include <sys/socket.h>
 #include <time.h>
 
 #include <algorithm>
@@ -54,6 +55,14 @@ TimerId LoopBase::start_accept_backoff(SocketId listener) {
   const nanoseconds delay = kAcceptBackoff;
   return timers_.start(now_ns_ + static_cast<uint64_t>(delay.count()), nullptr,
                        uint64_t{listener.index} << 32 | listener.generation);
+}
+
+int accept_now(int listener) {
+  int fd;
+  do {
+    fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+  return fd;
 }
 
 bool accept_error_is_transient(int error) {

@@ -11,6 +11,9 @@
 
 namespace postback::io {
 
+// A connection that waits on a listener, non-blocking and close-on-exec; -1 when there is none.
+int accept_now(int listener);
+
 class LoopBase : public Loop {
  public:
   TimerId timer_start(std::chrono::nanoseconds delay, LoopClient* client, uint64_t context) final;
@@ -53,6 +56,17 @@ class LoopBase : public Loop {
   std::vector<Completion> completions_;  // What turn() returns.
   uint64_t now_ns_;
 };
+
+// Accepts what waits on a listener that is about to be closed, at most `count_max`, and tells
+// report(fd) of each.
+template <typename Report>
+void accept_what_waits(int listener, uint32_t count_max, Report report) {
+  for (uint32_t i = 0; i < count_max; ++i) {
+    const int fd = accept_now(listener);
+    if (fd < 0) return;
+    report(fd);
+  }
+}
 
 // Whether an error of accept() concerns only the one connection it would have returned (accept(2):
 // "treat them like EAGAIN by retrying"). Every other error ends in a back-off.

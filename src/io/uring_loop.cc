@@ -79,6 +79,7 @@ UringLoop::~UringLoop() {
   slots_.for_each([](Slot& slot) {
     if (slot.owned) ::close(slot.fd);
   });
+  for (const Completion& accepted : early_) ::close(accepted.result);
 }
 
 SocketId UringLoop::open(int fd, LoopClient* client, uint64_t context) {
@@ -105,11 +106,14 @@ UringLoop::Slot* UringLoop::find(SocketId socket) {
   return slot == nullptr || slot->closing ? nullptr : slot;
 }
 
-void UringLoop::accept(SocketId listener) {
+void UringLoop::accept(SocketId listener, uint32_t count) {
   Slot* slot = find(listener);
-  if (slot == nullptr) return;
-  CHECK((slot->outstanding & bit(Op::accept)) == 0 && slot->accept_backoff == TimerId{});
-  start_accept(listener, *slot);
+  if (slot == nullptr || count == 0) return;
+  slot->listening = true;
+  slot->accepts_left += std::min(count, UINT32_MAX - slot->accepts_left);
+  if ((slot->outstanding & bit(Op::accept)) == 0 && slot->accept_backoff == TimerId{}) {
+    start_accept(listener, *slot);
+  }
 }
 
 void UringLoop::recv(SocketId socket) {
@@ -165,19 +169,23 @@ void UringLoop::close(SocketId socket) {
     return;
   }
   for (const Op op : {Op::accept, Op::recv, Op::send, Op::poll}) {
-    if ((slot->outstanding & bit(op)) == 0) continue;
-    io_uring_sqe* sqe = next_sqe();
-    io_uring_prep_cancel64(sqe, user_data(op, socket.index, socket.generation), 0);
-    sqe->user_data = user_data(Op::ignored, 0, 0);
+    if ((slot->outstanding & bit(op)) != 0) cancel(op, socket);
   }
+}
+
+void UringLoop::cancel(Op op, SocketId id) {
+  io_uring_sqe* sqe = next_sqe();
+  io_uring_prep_cancel64(sqe, user_data(op, id.index, id.generation), 0);
+  sqe->user_data = user_data(Op::ignored, 0, 0);
 }
 
 std::span<const Completion> UringLoop::turn(nanoseconds wait_max) {
   completions_.clear();
+  completions_.swap(early_);
   buffers_.give_back();
   submit_deferred();
   restart_starved();
-  enter(wait_time(wait_max, !deferred_.empty() || !starved_.empty()));
+  enter(wait_time(wait_max, !deferred_.empty() || !starved_.empty() || !completions_.empty()));
   wait_done();
   reap();
   fire_timers([this](SocketId listener) {
@@ -205,9 +213,21 @@ void UringLoop::start(io_uring_sqe* sqe, Op op, SocketId id, Slot& slot) {
   slot.outstanding |= bit(op);
 }
 
+// A multishot accept takes all that waits, as far as the completion queue has room. So it may only
+// be used while more than that may be accepted; near the bound, each accept is asked for.
+uint32_t UringLoop::greedy_accepts_min() const {
+  return 2 * ring_.cq.ring_entries;
+}
+
 void UringLoop::start_accept(SocketId id, Slot& slot) {
+  if (slot.accepts_left == 0) return;
   io_uring_sqe* sqe = next_sqe();
-  io_uring_prep_multishot_accept(sqe, slot.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  slot.accept_cancelled = false;
+  if (slot.accepts_left >= greedy_accepts_min()) {
+    io_uring_prep_multishot_accept(sqe, slot.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  } else {
+    io_uring_prep_accept(sqe, slot.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  }
   start(sqe, Op::accept, id, slot);
 }
 
@@ -226,6 +246,7 @@ void UringLoop::start_poll(SocketId id, Slot& slot) {
 }
 
 void UringLoop::start_close(SocketId id, Slot& slot) {
+  if (slot.listening && slot.owned) close_listener(id, slot);
   io_uring_sqe* sqe = next_sqe();
   if (slot.owned) {
     io_uring_prep_close(sqe, slot.fd);
@@ -233,6 +254,14 @@ void UringLoop::start_close(SocketId id, Slot& slot) {
     io_uring_prep_nop(sqe);
   }
   start(sqe, Op::close, id, slot);
+}
+
+// At once and not through the ring: a connection that came in between would be reset.
+void UringLoop::close_listener(SocketId id, Slot& slot) {
+  accept_what_waits(slot.fd, slot.accepts_left,
+                    [&](int fd) { early_.push_back(completion_of(Event::accept, fd, id, slot)); });
+  ::close(slot.fd);
+  slot.owned = false;
 }
 
 // Multishot: one completion per write to the eventfd, without a submission or a read each time.
@@ -344,14 +373,17 @@ void UringLoop::done(const io_uring_cqe& cqe) {
 }
 
 void UringLoop::accept_done(SocketId id, Slot& slot, int result, bool more) {
-  if (slot.closing) {
-    // The client no longer listens, so the connection is refused here.
-    if (result >= 0) ::close(result);
-    return;
-  }
   if (result >= 0) {
+    if (slot.accepts_left > 0) --slot.accepts_left;
     report(Event::accept, result, id, slot);
-  } else if (!accept_error_is_transient(-result)) {
+    if (slot.closing) return;
+    if (more && slot.accepts_left < greedy_accepts_min() && !slot.accept_cancelled) {
+      slot.accept_cancelled = true;
+      cancel(Op::accept, id);
+    }
+  } else if (slot.closing) {
+    return;
+  } else if (!accept_error_is_transient(-result) && result != -ECANCELED) {
     report(Event::accept, result, id, slot);
     if (!more) slot.accept_backoff = start_accept_backoff(id);
     return;
@@ -390,14 +422,19 @@ void UringLoop::close_done(SocketId id, Slot& slot) {
   slots_.remove(id.index);
 }
 
+Completion UringLoop::completion_of(Event event, int result, SocketId id, const Slot& slot,
+                                    const char* data) {
+  return {.event = event,
+          .result = result,
+          .socket = id,
+          .timer = {},
+          .data = data,
+          .client = slot.client,
+          .context = slot.context};
+}
+
 void UringLoop::report(Event event, int result, SocketId id, const Slot& slot, const char* data) {
-  completions_.push_back({.event = event,
-                          .result = result,
-                          .socket = id,
-                          .timer = {},
-                          .data = data,
-                          .client = slot.client,
-                          .context = slot.context});
+  completions_.push_back(completion_of(event, result, id, slot, data));
 }
 
 }  // namespace postback::io

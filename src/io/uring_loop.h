@@ -49,7 +49,7 @@ class UringLoop final : public LoopBase {
   const char* name() const override { return "io_uring"; }
   SocketId open(int fd, LoopClient* client, uint64_t context) override;
   SocketId watch(int fd, LoopClient* client, uint64_t context) override;
-  void accept(SocketId listener) override;
+  void accept(SocketId listener, uint32_t count) override;
   void recv(SocketId socket) override;
   void send(SocketId socket, const char* data, size_t size) override;
   void poll(SocketId socket, uint32_t events) override;
@@ -67,11 +67,14 @@ class UringLoop final : public LoopBase {
     uint64_t context = 0;
     int fd = -1;
     uint32_t poll_events = 0;
-    TimerId accept_backoff;   // Of the back-off that is running, if any.
-    uint8_t outstanding = 0;  // A bit per Op: its CQE has not come.
+    TimerId accept_backoff;     // Of the back-off that is running, if any.
+    uint32_t accepts_left = 0;  // Connections that may still be accepted.
+    uint8_t outstanding = 0;    // A bit per Op: its CQE has not come.
     bool owned = false;
     bool closing = false;
-    bool recv_starved = false;  // Found no buffer; waits in starved_.
+    bool recv_starved = false;      // Found no buffer; waits in starved_.
+    bool listening = false;         // accept() was called.
+    bool accept_cancelled = false;  // The multishot accept is being ended: few may still come.
   };
 
   explicit UringLoop(const UringOptions& options);
@@ -94,6 +97,9 @@ class UringLoop final : public LoopBase {
   // Stamps `sqe`, already prepared, as operation `op` on the socket.
   void start(io_uring_sqe* sqe, Op op, SocketId id, Slot& slot);
   void start_accept(SocketId id, Slot& slot);
+  uint32_t greedy_accepts_min() const;
+  void cancel(Op op, SocketId id);
+  void close_listener(SocketId id, Slot& slot);
   void start_recv(SocketId id, Slot& slot);
   void start_poll(SocketId id, Slot& slot);
   void start_close(SocketId id, Slot& slot);
@@ -108,6 +114,8 @@ class UringLoop final : public LoopBase {
   void recv_done(SocketId id, Slot& slot, int result, uint32_t flags);
   void poll_done(SocketId id, Slot& slot, int result);
   void close_done(SocketId id, Slot& slot);
+  static Completion completion_of(Event event, int result, SocketId id, const Slot& slot,
+                                  const char* data = nullptr);
   void report(Event event, int result, SocketId id, const Slot& slot, const char* data = nullptr);
 
   // Declared before ring_: the ring is torn down (in the destructor) before its buffers.
@@ -118,6 +126,9 @@ class UringLoop final : public LoopBase {
   // Submissions for which the queue had no room even after a submit (the kernel was short of
   // memory); they go first in the next turn.
   std::vector<io_uring_sqe> deferred_;
+  // Accepted while a listener was closed, which may be between turns; the next turn returns them
+  // first.
+  std::vector<Completion> early_;
   // Sockets whose recv found no buffer, first come first served.
   std::vector<SocketId> starved_;
 };

@@ -3,11 +3,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include <cstring>
 #include <utility>
 
 #include "base/check.h"
-#include "base/log.h"
 #include "io/listener.h"
 
 namespace postback::server {
@@ -46,12 +44,6 @@ Connections::~Connections() {
   CHECK(empty());
 }
 
-void Connections::start(int listener) {
-  listener_closed_ = false;
-  listener_ = loop_->open(listener, this, kListenerContext);
-  loop_->accept(listener_);
-}
-
 void Connections::complete(const Completion& completion) {
   if (completion.context == kListenerContext) {
     if (completion.event == Event::closed) listener_closed_ = true;
@@ -79,11 +71,7 @@ void Connections::complete(const Completion& completion) {
 
 void Connections::accepted(const Completion& completion) {
   if (completion.result < 0) {
-    // The loop backs off by itself and says so at most ten times a second.
-    ++counters_.accept_errors;
-    LOG_WARNING("server", std::string("cannot accept connections: ") +
-                              std::strerror(-completion.result) +
-                              "; raise the limit of open files (ulimit -n) if this goes on");
+    accept_failed(-completion.result);
     return;
   }
   ++counters_.accepted;
@@ -100,7 +88,8 @@ void Connections::accepted(const Completion& completion) {
   connection.socket = loop_->open(connection.fd, this, connection.index);
   connection.open = true;
   ++open_count_;
-  if (draining_) {
+  room_.take();
+  if (ended_) {
     close(connection);
     return;
   }
@@ -187,7 +176,7 @@ void Connections::begin_request(Connection& connection) {
   const http::Request& request = connection.parser.request();
   const ExchangeId id = begin_exchange(connection);
   Exchange& exchange = connection.exchanges[static_cast<uint32_t>(id.exchange) % kExchangesMax];
-  exchange.close = !request.keep_alive || draining_;
+  exchange.close = !request.keep_alive || leaving_;
   exchange.keep_alive_named = request.keep_alive && request.version_minor == 0;
   exchange.is_head = request.method == http::Method::head;
   if (exchange.close) {
@@ -372,6 +361,7 @@ void Connections::sweep(uint64_t now_ns) {
   for (const auto& connection : connections_) {
     if (connection->open && !connection->closing) sweep_connection(*connection, now_ns);
   }
+  make_room(now_ns);
 }
 
 void Connections::sweep_connection(Connection& connection, uint64_t now_ns) {
@@ -400,7 +390,7 @@ void Connections::sweep_connection(Connection& connection, uint64_t now_ns) {
     return;
   }
   if (connection.parser.idle()) {
-    if (over(since_ns, kIdleLimitNs)) {
+    if (draining_ ? idle_too_long(connection, now_ns) : over(since_ns, kIdleLimitNs)) {
       close(connection);
     } else if (!connection.buffers_given_back && over(since_ns, kIdleBuffersNs)) {
       give_back_buffers(connection);
@@ -437,24 +427,8 @@ size_t Connections::buffer_bytes() const {
   return bytes;
 }
 
-void Connections::drain() {
-  draining_ = true;
-  if (!listener_closed_) loop_->close(listener_);
-  for (const auto& connection : connections_) {
-    if (!connection->open || connection->closing || connection->lingering) continue;
-    // A request that has begun to arrive is still taken; begin_request() closes behind it.
-    if (!connection->parser.idle() || !connection->input.empty()) continue;
-    if (connection->exchange_count > 0) {
-      const uint32_t newest = connection->first_sequence + connection->exchange_count - 1;
-      connection->exchanges[newest % kExchangesMax].close = true;  // Its answer says so.
-    }
-    connection->close_when_sent = true;
-    connection->input_ended = true;
-    mark_dirty(*connection);
-  }
-}
-
 void Connections::close_all() {
+  ended_ = true;
   for (const auto& connection : connections_) {
     if (connection->open && !connection->closing) close(*connection);
   }
@@ -488,6 +462,7 @@ void Connections::closed(Connection& connection) {
   empty_buffer(&connection.sending);
   connection.peer_ip.clear();
   --open_count_;
+  loop_->accept(listener_, room_.give_back());
   free_.push_back(connection.index);
 }
 

@@ -11,11 +11,13 @@
 #include <string_view>
 #include <vector>
 
+#include "base/log_pause.h"
 #include "base/time.h"
 #include "http/known_heads.h"
 #include "http/parser.h"
 #include "http/response.h"
 #include "postback/loop.h"
+#include "server/connection_room.h"
 #include "server/limits.h"
 
 namespace postback::server {
@@ -53,6 +55,7 @@ class RequestHandler {
 struct ConnectionCounters {
   uint64_t accepted = 0;
   uint64_t accept_errors = 0;
+  uint64_t closed_for_room = 0;  // Idle, while others waited for a descriptor.
   uint64_t closed_by_limit = 0;
   std::array<uint64_t, 600> answers_by_status{};
 };
@@ -64,13 +67,18 @@ class Connections final : public LoopClient {
   Connections(const Connections&) = delete;
   Connections& operator=(const Connections&) = delete;
 
-  void start(int listener);  // Takes ownership of the descriptor.
+  void start(int listener);  // Takes ownership of the descriptor. Nothing is accepted yet.
+  // Accepts from now on, and keeps so many connections at most (server/connection_room.h); again
+  // whenever the bound changes.
+  void set_bound(uint32_t connections_max);
   void answer(const ExchangeId& id, const Answer& answer);
   void flush();                 // End of turn: sends what was answered.
   void sweep(uint64_t now_ns);  // About every 250 ms: time limits.
 
-  // Stops accepting, closes idle connections; the others close after their answers, those that
-  // send a request after the answer to it.
+  // Goes on as before, but every connection closes after its next answer, which says so.
+  void leave();
+  // Stops accepting, closes connections that have been idle for a moment; the others close after
+  // their answers, those that send a request after the answer to it.
   void drain();
   void close_all();
   bool empty() const { return open_count_ == 0 && listener_closed_; }
@@ -124,6 +132,11 @@ class Connections final : public LoopClient {
   static constexpr uint64_t kListenerContext = UINT64_MAX;
 
   void accepted(const Completion& completion);
+  void accept_failed(int error);
+  void make_room(uint64_t now_ns);
+  bool is_idle(const Connection& connection) const;
+  bool idle_too_long(const Connection& connection, uint64_t now_ns) const;
+  void end(Connection& connection);
   void received(Connection& connection, const Completion& completion);
   void sent(Connection& connection, const Completion& completion);
   void closed(Connection& connection);
@@ -149,8 +162,14 @@ class Connections final : public LoopClient {
   const base::Clock* clock_;
   RequestHandler* handler_;
   SocketId listener_;
+  int listener_fd_ = -1;
   bool listener_closed_ = true;
-  bool draining_ = false;
+  bool leaving_ = false;   // leave() or drain() was called.
+  bool draining_ = false;  // drain() was called.
+  bool ended_ = false;     // close_all() was called.
+  ConnectionRoom room_;
+  bool accept_failed_ = false;  // Since the last sweep.
+  base::LogPause accept_log_;
   http::DateText date_;
   http::KnownHeads known_heads_;
   std::vector<std::unique_ptr<Connection>> connections_;

@@ -20,7 +20,7 @@ void Core::publish() {
   shared_->mailboxes[index_] = &mailbox_;
   shared_->surveys[index_] = &survey_door_;
   shared_->tables[index_] = &table_door_;
-  shared_->stops[index_] = &stop_door_;
+  shared_->stages[index_] = &stage_door_;
   const size_t core_count = shared_->mailboxes.size();
   const auto ids_max = static_cast<size_t>(shared_->settings->dedupe_ids_max);
   dedupe_ = std::make_unique<ingest::DedupeSet>(std::max<size_t>(2, ids_max / core_count));
@@ -56,7 +56,7 @@ void Core::assemble() {
 
 void Core::run(int listener) {
   connections_->start(listener);
-  while (!closing_ || !lanes_->all_closed() || !connections_->empty()) turn();
+  while (stage_ != Stage::closing || !lanes_->all_closed() || !connections_->empty()) turn();
 }
 
 // One turn: what happened, what that caused, what goes out.
@@ -72,12 +72,13 @@ void Core::turn() {
     lanes_->tick(now_ns);
   }
   if (now_ns >= next_sweep_ns_) {
-    next_sweep_ns_ = now_ns + kSweepIntervalNs;
+    // Whoever stops waits for the last connections.
+    next_sweep_ns_ = now_ns + (stage_ == Stage::draining ? kTickIntervalNs : kSweepIntervalNs);
     connections_->sweep(now_ns);
   }
   settle_messages();
   courier_->post();
-  if (draining_) check_drained();
+  if (stage_ == Stage::draining) check_drained();
 }
 
 // Delivers what this core sent to itself, hands batches to the stores and answers to the loop,
@@ -107,6 +108,9 @@ uint64_t Core::handle(const ExchangeId& id, const http::Request& request,
       return kReadLimitNs;
     case RouteKind::health:
       start_survey(id, Survey::Kind::health);
+      return kReadLimitNs;
+    case RouteKind::readyz:
+      start_survey(id, Survey::Kind::readyz);
       return kReadLimitNs;
     case RouteKind::info:
       start_survey(id, Survey::Kind::info);
@@ -247,6 +251,16 @@ CoreReport Core::report() const {
     lane_report.backlog = lane.backlog();
     report.lanes.push_back(std::move(lane_report));
   });
+  lanes_->for_each_past(
+      [&report](const ingest::LaneIdentity& identity, const ingest::PastLane& past) {
+        LaneReport lane_report;
+        lane_report.partner_id = identity.partner_id;
+        lane_report.partner_code = identity.partner_code;
+        lane_report.slice = identity.slice;
+        lane_report.counters = past.counters;
+        lane_report.backlog = past.backlog;
+        report.past_lanes.push_back(std::move(lane_report));
+      });
   return report;
 }
 
@@ -257,6 +271,7 @@ void Core::finish_survey(const Survey& survey) {
   process.journal = shared_->journal->report();
   process.retention = shared_->retention->counters();
   process.partners = tables_.current();
+  process.stage = stage_;
   process.started_at_us = shared_->started_at_us;
   process.now_us = shared_->clock->wall_us();
   body_.clear();
@@ -264,6 +279,9 @@ void Core::finish_survey(const Survey& survey) {
   switch (survey.kind) {
     case Survey::Kind::health:
       append_health(&body_, survey, process);
+      break;
+    case Survey::Kind::readyz:
+      answer.status = append_readyz(&body_, survey, process);
       break;
     case Survey::Kind::info:
       append_info(&body_, survey, process);
@@ -282,15 +300,16 @@ void Core::table(TableUpdate& update) {
   switch (update.lap) {
     case 0:
       prepared_ = update.table;
-      if (!closing_) lanes_->prepare(*update.table);
+      if (stage_ != Stage::closing) lanes_->prepare(*update.table);
       break;
     case 1:
       tables_.replace(update.table);
       routes_.forget();
+      bound_connections();
       break;
     default:
       // Unless a newer table has passed in its first lap already: it settles what is left.
-      if (!closing_ && update.table == prepared_) lanes_->settle(*prepared_);
+      if (stage_ != Stage::closing && update.table == prepared_) lanes_->settle(*prepared_);
       break;
   }
   const bool is_last = index_ + 1 == shared_->mailboxes.size();
@@ -304,18 +323,43 @@ void Core::table(TableUpdate& update) {
   courier_->send(next, update);
 }
 
-void Core::stop(StopStep& step) {
-  const std::unique_ptr<StopStep> finished(&step);
-  if (step.close_lanes) {
-    closing_ = true;
-    connections_->close_all();
-    lanes_->close_all();
-  } else {
-    draining_ = true;
-    drain_deadline_ns_ = loop_->now_ns() + kDrainLimitNs;
-    connections_->drain();
-    settle_messages();
+void Core::enter(StageStep& step) {
+  const std::unique_ptr<StageStep> finished(&step);
+  CHECK(may_follow(stage_, step.stage));
+  stage_ = step.stage;
+  switch (stage_) {
+    case Stage::starting:
+      break;
+    case Stage::serving:
+      bound_connections();
+      break;
+    case Stage::leaving:
+      connections_->leave();
+      break;
+    case Stage::draining:
+      drain_deadline_ns_ = loop_->now_ns() + kDrainLimitNs;
+      next_sweep_ns_ = 0;
+      connections_->drain();
+      settle_messages();
+      break;
+    case Stage::closing:
+      connections_->close_all();
+      lanes_->close_all();
+      break;
   }
+}
+
+// What this core may hold of the process's descriptors; partners need some of them.
+void Core::bound_connections() {
+  if (stage_ != Stage::serving && stage_ != Stage::leaving) return;
+  size_t lane_count = 0;
+  if (const partner::PartnerTable* table = tables_.current(); table != nullptr) {
+    for (const auto& entry : table->entries()) {
+      if (entry->partner.is_active) lane_count += static_cast<size_t>(entry->partner.lanes);
+    }
+  }
+  connections_->set_bound(clients_max(
+      shared_->open_files_max, static_cast<uint32_t>(shared_->mailboxes.size()), lane_count));
 }
 
 // Tells once that this core needs the lanes no more: every client has its answer.

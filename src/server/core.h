@@ -23,6 +23,7 @@
 #include "server/postback_handler.h"
 #include "server/read_handler.h"
 #include "server/router.h"
+#include "server/stage.h"
 #include "server/survey.h"
 #include "server/table_use.h"
 
@@ -34,11 +35,6 @@ namespace postback::server {
 struct TableUpdate : Message {
   std::shared_ptr<const partner::PartnerTable> table;
   int lap = 0;
-};
-
-// Sent to every core when the server stops: first to drain, later to close the lanes.
-struct StopStep : Message {
-  bool close_lanes = false;
 };
 
 // What the cores of a process share: set before any core runs, constant afterwards.
@@ -55,7 +51,8 @@ struct CoreShared {
   std::vector<ingest::LaneReceivers> lanes;  // By core.
   std::vector<MessageReceiver*> surveys;     // By core.
   std::vector<MessageReceiver*> tables;      // By core.
-  std::vector<MessageReceiver*> stops;       // By core.
+  std::vector<MessageReceiver*> stages;      // By core.
+  uint64_t open_files_max = 0;               // Of the process.
   std::function<void()> routed;              // Called when all cores route by a new partner table.
   std::function<void()> drained;             // Called once per core, on its thread.
 };
@@ -71,7 +68,7 @@ class Core final : public RequestHandler {
   // Registers mailbox and receivers in the shared lists; then, when every core has, assemble().
   void publish();
   void assemble();
-  // Serves until stopped.
+  // Turns until its lanes are closed; see Stage.
   void run(int listener);
 
   uint64_t handle(const ExchangeId& id, const http::Request& request,
@@ -103,7 +100,8 @@ class Core final : public RequestHandler {
   void finish_survey(const Survey& survey);
   CoreReport report() const;
   void table(TableUpdate& update);
-  void stop(StopStep& step);
+  void enter(StageStep& step);
+  void bound_connections();
 
   void turn();
   void settle_messages();
@@ -116,7 +114,7 @@ class Core final : public RequestHandler {
   io::Mailbox mailbox_;
   Door<Survey> survey_door_{this, &Core::survey};
   Door<TableUpdate> table_door_{this, &Core::table};
-  Door<StopStep> stop_door_{this, &Core::stop};
+  Door<StageStep> stage_door_{this, &Core::enter};
   TableUses tables_;
   RememberedRoutes routes_;                                // Of the current table.
   std::shared_ptr<const partner::PartnerTable> prepared_;  // The newest seen in a first lap.
@@ -129,9 +127,8 @@ class Core final : public RequestHandler {
   std::string body_;  // Scratch for answers.
   uint64_t next_tick_ns_ = 0;
   uint64_t next_sweep_ns_ = 0;
-  bool draining_ = false;
+  Stage stage_ = Stage::starting;
   bool drained_ = false;
-  bool closing_ = false;
   uint64_t drain_deadline_ns_ = 0;
 };
 

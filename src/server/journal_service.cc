@@ -3,8 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "base/log.h"
+#include "base/ownership.h"
 #include "ingest/limits.h"
 #include "journal/active_segment.h"
 #include "journal/fault_disk.h"
@@ -56,8 +59,10 @@ base::Status JournalService::open(const base::Settings& settings, const base::Cl
       options.segment_bytes = uint64_t{static_cast<uint32_t>(settings.journal_segment_mib)} << 20;
       auto writer = journal::Writer::open(std::move(options));
       if (!writer.ok()) {
+        // Without a journal the databases would be refused for the same reason.
+        const bool is_owner = !base::ownership_trouble(folder_).empty();
         return base::Status::error(writer.status().message() +
-                                   " (JOURNAL=off starts without a journal)");
+                                   (is_owner ? "" : " (JOURNAL=off starts without a journal)"));
       }
       writer_ = writer.take();
       spill_bytes_max_ =
@@ -124,6 +129,17 @@ base::Status JournalService::start_drain(std::vector<io::Mailbox*> cores,
   environment.lanes = lanes;
   drain_ = std::make_unique<ingest::Drain>(std::move(environment));
   return drain_->start();
+}
+
+// Looks again and again: the file is there within milliseconds, but for a disk that is very slow.
+bool JournalService::wait_until_prepared(uint64_t limit_ns) const {
+  if (writer_ == nullptr) return true;
+  const uint64_t started_ns = clock_->monotonic_ns();
+  while (writer_->status().state == journal::WriterState::preparing) {
+    if (clock_->monotonic_ns() - started_ns > limit_ns) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
 }
 
 void JournalService::set_table(std::shared_ptr<const partner::PartnerTable> table) {

@@ -39,6 +39,9 @@ class JournalService {
   // Before the first table; the cores receive.
   base::Status start_drain(std::vector<io::Mailbox*> cores,
                            const std::vector<ingest::LaneReceivers>* lanes);
+  // Until appends are written at once or refused; false: not within the time. True without a
+  // journal.
+  bool wait_until_prepared(uint64_t limit_ns) const;
   // Any thread.
   void set_table(std::shared_ptr<const partner::PartnerTable> table);
   void stop_drain();  // Nothing more is sent.

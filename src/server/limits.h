@@ -37,6 +37,12 @@ constexpr size_t kOutputBytesMax = 256 * 1024;
 constexpr uint64_t kSweepIntervalNs = 250 * kMillisecondNs;
 constexpr uint64_t kTickIntervalNs = 50 * kMillisecondNs;
 
+// Starting: how long connections wait in the kernel's queue for a partner table, when there is
+// neither a control database nor a cache, and for the journal's first file. Longer, their senders
+// (who wait for two seconds at least) would rather have an answer.
+constexpr uint64_t kFirstTableLimitNs = 2 * kSecondNs;
+constexpr uint64_t kJournalLimitNs = 2 * kSecondNs;
+
 // Stopping: clients get this long for their answers, databases this long to close; under 8 s in
 // all.
 constexpr uint64_t kDrainLimitNs = 4 * kSecondNs;

@@ -38,6 +38,7 @@ Route route(const partner::PartnerTable* table, std::string_view path) {
     return route_partner(table, path.substr(kPartnerPrefix.size() - 1));
   }
   if (path == "/health") return {RouteKind::health, nullptr};
+  if (path == "/readyz") return {RouteKind::readyz, nullptr};
   if (path == "/info") return {RouteKind::info, nullptr};
   if (path == "/metrics") return {RouteKind::metrics, nullptr};
   return {RouteKind::not_found, nullptr};

@@ -17,6 +17,7 @@ enum class RouteKind : uint8_t {
   stats,
   conversions,
   health,
+  readyz,
   info,
   metrics,
   unknown_partner,  // Below /partner/, but no active partner has it.

@@ -12,31 +12,38 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/ownership.h"
 #include "io/cpu_count.h"
-#include "io/listener.h"
 #include "io/loop_choice.h"
+#include "io/port_claim.h"
 #include "retention/retention.h"
 #include "server/core.h"
 
 namespace postback::server {
 
+namespace {
+
+// Files of other users that the start names; their cause is usually one.
+constexpr size_t kNamedFilesMax = 5;
+
+}  // namespace
+
 struct Server::Impl {
   explicit Impl(const base::Settings& given) : settings(given) {}
 
-  base::Status listen(int core_count);
   base::Status start_cores(int core_count);
   void run_core(uint32_t index);
   void count_one(size_t Impl::*count);
   void publish(std::shared_ptr<const partner::PartnerTable> table);
-  void send_stop(bool close_lanes);
+  void enter(Stage stage);
+  void wait_until_ready();
   bool wait_for_all(size_t Impl::*count, uint64_t limit_ns);
   void join();
 
   base::Settings settings;
   std::vector<std::unique_ptr<Core>> cores;
   std::unique_ptr<store::Services> services = std::make_unique<store::Services>();
-  std::vector<int> listeners;
-  int port = 0;
+  io::ClaimedPort claimed;
   CoreShared shared;
   JournalService journal;
   std::unique_ptr<partner::Registry> registry;
@@ -57,7 +64,7 @@ struct Server::Impl {
 Server::Server(const base::Settings& settings) : impl_(std::make_unique<Impl>(settings)) {}
 Server::~Server() = default;
 int Server::port() const {
-  return impl_->port;
+  return impl_->claimed.port;
 }
 void Server::reload() {
   impl_->registry->reload();
@@ -66,12 +73,18 @@ void Server::reload() {
 base::Status Server::start() {
   Impl& impl = *impl_;
   const int core_count = impl.settings.cores > 0 ? impl.settings.cores : io::usable_cpu_count();
-  if (base::Status status = impl.listen(core_count); !status.ok()) return status;
+  // First, so that as few clients as possible are refused: they wait until serve().
+  auto claimed = io::claim_port(impl.settings.host, impl.settings.port, core_count);
+  if (!claimed.ok()) return claimed.status();
+  impl.claimed = claimed.take();
   impl.retention = std::make_unique<retention::Retention>(&base::system_clock());
   impl.registry = std::make_unique<partner::Registry>(
       impl.settings, [&impl](std::shared_ptr<const partner::PartnerTable> table) {
         impl.publish(std::move(table));
       });
+  for (const std::string& path : base::unusable_entries(impl.settings.data_dir, kNamedFilesMax)) {
+    LOG_WARNING("server", "cannot use a file of DATA_DIR" + base::ownership_trouble(path));
+  }
   // Before anything is served: what an earlier process acknowledged is known, and kept.
   if (base::Status status = impl.journal.open(impl.settings, &base::system_clock()); !status.ok()) {
     return status;
@@ -83,32 +96,27 @@ base::Status Server::start() {
   }
   if (base::Status status = impl.registry->start(); !status.ok()) return status;
   impl.retention->start();
-  // Who reads that the server listens may call at once: its partners are known by then, unless the
-  // control database is away.
-  if (impl.registry->status().loaded) {
-    std::unique_lock lock(impl.mutex);
-    impl.changed.wait(lock, [&impl] { return impl.routed_count > 0; });
-  }
+  impl.wait_until_ready();
   return {};
 }
 
-// A listener per core (SO_REUSEPORT): the kernel spreads the clients. The first bind, without it,
-// fails when another program has the port; two servers by mistake would share it silently.
-base::Status Server::Impl::listen(int core_count) {
-  auto probe = io::listen_tcp(settings.host, settings.port, false);
-  if (!probe.ok()) return probe.status();
-  port = io::bound_port(probe.value());
-  ::close(probe.value());
-  for (int i = 0; i < core_count; ++i) {
-    auto listener = io::listen_tcp(settings.host, port, true);
-    if (!listener.ok()) {
-      for (const int fd : listeners) ::close(fd);
-      listeners.clear();
-      return listener.status();
-    }
-    listeners.push_back(listener.value());
+void Server::Impl::wait_until_ready() {
+  {
+    std::unique_lock lock(mutex);
+    changed.wait_for(lock, std::chrono::nanoseconds(kFirstTableLimitNs),
+                     [this] { return routed_count > 0; });
   }
-  return {};
+  if (!journal.wait_until_prepared(kJournalLimitNs)) {
+    LOG_WARNING("journal", "its first file is not ready yet; serving without waiting for it");
+  }
+}
+
+void Server::serve() {
+  impl_->enter(Stage::serving);
+}
+
+void Server::leave() {
+  impl_->enter(Stage::leaving);
 }
 
 base::Status Server::Impl::start_cores(int core_count) {
@@ -128,7 +136,8 @@ base::Status Server::Impl::start_cores(int core_count) {
   shared.lanes.resize(count);
   shared.surveys.resize(count);
   shared.tables.resize(count);
-  shared.stops.resize(count);
+  shared.stages.resize(count);
+  shared.open_files_max = open_files_max();
   cores.resize(count);
   shared.routed = [this] { count_one(&Impl::routed_count); };
   shared.drained = [this] { count_one(&Impl::drained_count); };
@@ -172,10 +181,10 @@ void Server::Impl::run_core(uint32_t index) {
   barrier->arrive_and_wait();
   count_one(&Impl::started_count);
   if (failed) {
-    ::close(listeners[index]);
+    ::close(claimed.listeners[index]);
     return;
   }
-  core->run(listeners[index]);
+  core->run(claimed.listeners[index]);
   count_one(&Impl::ended_count);
 }
 
@@ -208,11 +217,11 @@ void Server::Impl::publish(std::shared_ptr<const partner::PartnerTable> table) {
   shared.mailboxes[0]->post(*update);
 }
 
-void Server::Impl::send_stop(bool close_lanes) {
+void Server::Impl::enter(Stage stage) {
   for (size_t core = 0; core < shared.mailboxes.size(); ++core) {
-    auto* step = new StopStep;  // Freed by its core.
-    step->close_lanes = close_lanes;
-    step->receiver = shared.stops[core];
+    auto* step = new StageStep;  // Freed by its core.
+    step->stage = stage;
+    step->receiver = shared.stages[core];
     shared.mailboxes[core]->post(*step);
   }
 }
@@ -222,10 +231,10 @@ bool Server::stop() {
   impl.stopping = true;
   impl.journal.stop_drain();
   impl.retention->stop();
-  impl.send_stop(false);
+  impl.enter(Stage::draining);
   if (!impl.wait_for_all(&Impl::drained_count, kDrainLimitNs + kSecondNs)) return false;
   impl.journal.join_drain();
-  impl.send_stop(true);
+  impl.enter(Stage::closing);
   if (!impl.wait_for_all(&Impl::ended_count, kCloseLimitNs)) return false;
   impl.join();
   // The threads that may still send to a core end before the cores do.

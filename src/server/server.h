@@ -15,8 +15,16 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Listens, starts the cores and the registry. On failure nothing is left running.
+  // Listens, starts the cores and the registry, and waits until postbacks can be taken: the cores
+  // route by a partner table, and the journal is ready. Clients that connect meanwhile wait in the
+  // kernel's queue. With neither control database nor cached partners, or with a disk that hangs,
+  // it waits for a few seconds only, so that /health can say so. On failure nothing is left
+  // running.
   base::Status start();
+  // Accepts: after start().
+  void serve();
+  // Goes on serving, but is not ready any more and sends its clients away.
+  void leave();
   // Looks for changed partners now (SIGHUP).
   void reload();
   // Stops accepting, answers what was accepted, closes the databases. Within 8 s; false when a

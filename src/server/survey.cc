@@ -8,6 +8,7 @@
 #include "base/json_writer.h"
 #include "base/time.h"
 #include "server/health_reasons.h"
+#include "server/readiness.h"
 
 namespace postback::server {
 namespace {
@@ -69,6 +70,15 @@ std::vector<const LaneReport*> all_lanes(const Survey& survey) {
   return lanes;
 }
 
+// The lanes, and those that are gone: what a counter has counted stays in it.
+std::vector<const LaneReport*> counted_lanes(const Survey& survey) {
+  std::vector<const LaneReport*> lanes = all_lanes(survey);
+  for (const CoreReport& core : survey.cores) {
+    for (const LaneReport& lane : core.past_lanes) lanes.push_back(&lane);
+  }
+  return lanes;
+}
+
 void append_control_database(JsonObject* object, std::string* out, const ProcessReport& process) {
   object->name("control_database");
   JsonObject control(out);
@@ -105,14 +115,10 @@ void append_journal(JsonObject* object, std::string* out, const ProcessReport& p
 void append_health(std::string* out, const Survey& survey, const ProcessReport& process) {
   const std::vector<const LaneReport*> lanes = all_lanes(survey);
   const std::vector<std::string_view> reasons = health_reasons(survey, process);
-  const bool away = is_database_away(survey);
-  const bool journal_bad = is_journal_refusing(process);
   JsonObject health(out);
   health.text("status", reasons.empty() ? "healthy" : "degraded");
   health.texts("reasons", reasons);
-  // Every postback of a known partner is taken: by its database, or by the journal.
-  const bool has_journal = process.journal.is_on && !journal_bad;
-  health.boolean("ready", process.partners != nullptr && (has_journal || !away) && !journal_bad);
+  health.boolean("ready", judge_readiness(survey, process).takes_all);
   health.text("version", POSTBACK_VERSION);
   health.integer("uptime_s", (process.now_us - process.started_at_us) / 1'000'000);
   append_control_database(&health, out, process);
@@ -254,7 +260,7 @@ const ingest::PartnerBacklog* backlog(const LaneReport& lane) {
 
 // What became of the postbacks. At rest, by partner:
 // received + recovered = stored + duplicate + quarantined + unavailable + journaled.
-void append_fates(std::string* out, const std::vector<const LaneReport*>& lanes) {
+void append_fates(std::string* out, const std::vector<const LaneReport*>& counted) {
   struct Fate {
     const char* name;
     const char* type;
@@ -283,16 +289,18 @@ void append_fates(std::string* out, const std::vector<const LaneReport*>& lanes)
   };
   for (const Fate& fate : fates) {
     append_metric_head(out, fate.name, fate.type, fate.help);
-    for (const LaneReport* lane : lanes) {
+    for (const LaneReport* lane : counted) {
       append_lane_sample(out, fate.name, *lane, "", fate.value_of(*lane));
     }
   }
 }
 
-void append_lane_metrics(std::string* out, const std::vector<const LaneReport*>& lanes) {
+// `counted`: the lanes, and those that are gone.
+void append_lane_metrics(std::string* out, const std::vector<const LaneReport*>& lanes,
+                         const std::vector<const LaneReport*>& counted) {
   append_metric_head(out, "postback_requests_total", "counter",
                      "Postbacks by partner and outcome.");
-  for (const LaneReport* lane : lanes) {
+  for (const LaneReport* lane : counted) {
     using ingest::Outcome;
     for (const Outcome outcome : {Outcome::success, Outcome::accepted, Outcome::duplicate,
                                   Outcome::quarantined, Outcome::unavailable}) {
@@ -304,11 +312,13 @@ void append_lane_metrics(std::string* out, const std::vector<const LaneReport*>&
   const auto each = [&](std::string_view name, std::string_view type, std::string_view help,
                         auto value_of) {
     append_metric_head(out, name, type, help);
-    for (const LaneReport* lane : lanes) append_lane_sample(out, name, *lane, "", value_of(*lane));
+    for (const LaneReport* lane : type == "counter" ? counted : lanes) {
+      append_lane_sample(out, name, *lane, "", value_of(*lane));
+    }
   };
   each("postback_received_total", "counter", "Postbacks that reached their lane.",
        [](const LaneReport& lane) { return lane.counters.received; });
-  append_fates(out, lanes);
+  append_fates(out, counted);
   each("postback_waiting", "gauge", "Postbacks waiting for their database.",
        [](const LaneReport& lane) { return lane.held; });
   each("postback_batches_total", "counter", "Batches given to the database.",
@@ -327,12 +337,12 @@ void append_lane_metrics(std::string* out, const std::vector<const LaneReport*>&
        [](const LaneReport& lane) { return is_bad(lane.store.state) ? 0 : 1; });
   append_metric_head(out, "postback_latency_seconds", "histogram",
                      "From the complete request to its outcome.");
-  for (const LaneReport* lane : lanes) {
+  for (const LaneReport* lane : counted) {
     append_histogram(out, "postback_latency_seconds", *lane, lane->counters.latency_us, 6, 24,
                      1e-6);
   }
   append_metric_head(out, "postback_batch_rows", "histogram", "Rows of a batch.");
-  for (const LaneReport* lane : lanes) {
+  for (const LaneReport* lane : counted) {
     append_histogram(out, "postback_batch_rows", *lane, lane->counters.batch_rows, 1, 11, 1);
   }
 }
@@ -347,6 +357,7 @@ void append_connection_metrics(std::string* out, const Survey& survey) {
     total.accepted += core.connection_counters.accepted;
     total.accept_errors += core.connection_counters.accept_errors;
     total.closed_by_limit += core.connection_counters.closed_by_limit;
+    total.closed_for_room += core.connection_counters.closed_for_room;
     for (size_t status = 0; status < total.answers_by_status.size(); ++status) {
       total.answers_by_status[status] += core.connection_counters.answers_by_status[status];
     }
@@ -374,6 +385,8 @@ void append_connection_metrics(std::string* out, const Survey& survey) {
   one("http_accept_errors_total", "counter", "Accepts that failed.", total.accept_errors);
   one("http_connections_timed_out_total", "counter", "Connections closed by a time limit.",
       total.closed_by_limit);
+  one("http_connections_closed_for_room_total", "counter",
+      "Idle connections closed while clients waited for a descriptor.", total.closed_for_room);
   one("postback_in_progress", "gauge", "Postbacks between request and answer.", postbacks);
   one("postback_dedupe_ids", "gauge", "Ids in the dedupe sets.", dedupe_ids);
   one("postback_dedupe_bytes", "gauge", "Memory of the dedupe sets.", dedupe_bytes);
@@ -419,7 +432,7 @@ void append_metrics(std::string* out, const Survey& survey, const ProcessReport&
   out->append("postback_info{version=\"" POSTBACK_VERSION "\",engine=\"");
   append_label_value(out, survey.cores.front().engine);
   out->append("\"} 1\n");
-  append_lane_metrics(out, all_lanes(survey));
+  append_lane_metrics(out, all_lanes(survey), counted_lanes(survey));
   append_connection_metrics(out, survey);
   append_journal_metrics(out, process);
   append_metric_head(out, "postback_control_database_up", "gauge",

@@ -15,6 +15,7 @@
 #include "retention/retention.h"
 #include "server/connections.h"
 #include "server/journal_service.h"
+#include "server/stage.h"
 
 namespace postback::server {
 
@@ -42,10 +43,11 @@ struct CoreReport {
   size_t dedupe_ids = 0;
   size_t dedupe_bytes = 0;
   std::vector<LaneReport> lanes;
+  std::vector<LaneReport> past_lanes;  // Gone, or going: their counters stay; nothing else is told.
 };
 
 struct Survey : Message {
-  enum class Kind : uint8_t { health, info, metrics };
+  enum class Kind : uint8_t { health, readyz, info, metrics };
   Kind kind = Kind::health;
   uint32_t origin_core = 0;
   uint32_t connection = 0;
@@ -60,11 +62,15 @@ struct ProcessReport {
   JournalReport journal;
   const partner::PartnerTable* partners = nullptr;  // nullptr: not known yet.
   retention::RetentionCounters retention;
+  Stage stage = Stage::starting;
   int64_t started_at_us = 0;
   int64_t now_us = 0;
 };
 
 void append_health(std::string* out, const Survey& survey, const ProcessReport& process);
+// For balancers. Returns the status of the answer: 200, or 503 while no postback at all can be
+// taken and while the server stops.
+int append_readyz(std::string* out, const Survey& survey, const ProcessReport& process);
 void append_info(std::string* out, const Survey& survey, const ProcessReport& process);
 // Prometheus text exposition format 0.0.4.
 void append_metrics(std::string* out, const Survey& survey, const ProcessReport& process);

@@ -27,7 +27,7 @@ TEST_P(LoopContract, AcceptGivesANonBlockingDescriptorOfTheClients) {
   Recorder client;
   Listener listener;
   const SocketId id = loop_->open(listener.fd, &client, 7);
-  loop_->accept(id);
+  loop_->accept(id, kManyAccepts);
   const Fd peer = tcp_connect(listener.port);
   ASSERT_TRUE(turn_until([&] { return client.count(Event::accept) == 1; }));
   const Record& record = client.first(Event::accept);
@@ -46,7 +46,7 @@ TEST_P(LoopContract, AcceptGoesOnForManyConnections) {
   Recorder client;
   Listener listener;
   const SocketId id = loop_->open(listener.fd, &client, 0);
-  loop_->accept(id);
+  loop_->accept(id, kManyAccepts);
   std::vector<Fd> peers;
   while (peers.size() < kConnections) peers.push_back(tcp_connect(listener.port));
   ASSERT_TRUE(turn_until([&] { return client.count(Event::accept) == kConnections; }));
@@ -61,12 +61,77 @@ TEST_P(LoopContract, CloseEndsAccepting) {
   Recorder client;
   Listener listener;
   const SocketId id = loop_->open(listener.fd, &client, 0);
-  loop_->accept(id);
+  loop_->accept(id, kManyAccepts);
   turn(milliseconds(0));
   close_and_wait(id, &client);
   EXPECT_FALSE(fd_is_open(listener.fd));
   EXPECT_EQ(client.records.size(), 1u);
   EXPECT_TRUE(listen_tcp("127.0.0.1", listener.port, false).ok()) << "the port is free again";
+}
+
+TEST_P(LoopContract, NoMoreAreAcceptedThanWereAskedForAndTheOthersWait) {
+  Recorder client;
+  Listener listener;
+  const SocketId id = loop_->open(listener.fd, &client, 0);
+  std::vector<Fd> peers;
+  for (int i = 0; i < 6; ++i) peers.push_back(tcp_connect(listener.port));
+  turn(milliseconds(0));
+  EXPECT_TRUE(client.records.empty()) << "nothing before accept()";
+  loop_->accept(id, 2);
+  ASSERT_TRUE(turn_until([&] { return client.count(Event::accept) == 2; }));
+  turn(milliseconds(20));
+  EXPECT_EQ(client.count(Event::accept), 2u);
+  loop_->accept(id, 1);
+  loop_->accept(id, 2);
+  ASSERT_TRUE(turn_until([&] { return client.count(Event::accept) == 5; }));
+  turn(milliseconds(20));
+  EXPECT_EQ(client.count(Event::accept), 5u);
+  EXPECT_EQ(waiting_count(listener.fd), 1);
+  for (const Record& record : client.records) ::close(record.result);
+  close_and_wait(id, &client);
+}
+
+// More than a multishot accept may be trusted with, so that it is ended on the way.
+TEST_P(LoopContract, ManyAreAcceptedButNotOneMoreThanWereAskedFor) {
+  raise_open_files();
+  Recorder client;
+  Listener listener;
+  const SocketId id = loop_->open(listener.fd, &client, 0);
+  constexpr uint32_t kAsked = 200;
+  loop_->accept(id, kAsked);
+  std::vector<Fd> peers;
+  while (peers.size() < kAsked + 50) {
+    peers.push_back(tcp_connect(listener.port));
+    if (peers.size() % 10 == 0) turn(milliseconds(0));
+  }
+  ASSERT_TRUE(turn_until([&] { return client.count(Event::accept) == kAsked; }));
+  turn(milliseconds(20));
+  EXPECT_EQ(client.count(Event::accept), kAsked);
+  EXPECT_EQ(waiting_count(listener.fd), 50);
+  for (const Record& record : client.records) ::close(record.result);
+  close_and_wait(id, &client);
+}
+
+TEST_P(LoopContract, AClosedListenerFirstHandsOutWhatWaits) {
+  Recorder client;
+  Listener listener;
+  const SocketId id = loop_->open(listener.fd, &client, 0);
+  loop_->accept(id, kManyAccepts);
+  turn(milliseconds(0));
+  std::vector<Fd> peers;
+  for (int i = 0; i < 3; ++i) peers.push_back(tcp_connect(listener.port));
+  loop_->close(id);
+  ASSERT_TRUE(turn_until([&] { return client.count(Event::closed) == 1; }));
+  ASSERT_EQ(client.records.size(), 4u);
+  EXPECT_EQ(client.records.back().event, Event::closed);
+  for (size_t i = 0; i < 3; ++i) {
+    const Fd accepted(client.records[i].result);
+    write_all(accepted.get(), "x");
+  }
+  for (const Fd& peer : peers) {
+    char byte;
+    EXPECT_EQ(::read(peer.get(), &byte, 1), 1) << "served, not reset";
+  }
 }
 
 // --- recv and send ---
@@ -310,7 +375,7 @@ TEST_P(LoopContract, AStaleHandleTouchesNobody) {
   loop_->send(stale, "no", 2);
   loop_->poll(stale, POLLIN);
   loop_->poll_change(stale, POLLOUT);
-  loop_->accept(stale);
+  loop_->accept(stale, 1);
   loop_->close(stale);
   loop_->recv(SocketId{});
   loop_->close(SocketId{1000, 1000});

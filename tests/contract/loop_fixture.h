@@ -20,6 +20,9 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
+// More than any test connects.
+constexpr uint32_t kManyAccepts = UINT32_MAX;
+
 struct Engine {
   const char* label;
   size_t recvs_per_turn_max;  // With recv_bytes_max each.

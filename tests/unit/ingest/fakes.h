@@ -15,7 +15,7 @@ class FakeLoop final : public Loop {
   const char* name() const override { return "fake"; }
   SocketId open(int, LoopClient*, uint64_t) override { return {}; }
   SocketId watch(int, LoopClient*, uint64_t) override { return {}; }
-  void accept(SocketId) override {}
+  void accept(SocketId, uint32_t) override {}
   void recv(SocketId) override {}
   void send(SocketId, const char*, size_t) override {}
   void poll(SocketId, uint32_t) override {}

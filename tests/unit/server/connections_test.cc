@@ -25,7 +25,7 @@ class FakeLoop final : public Loop {
     return {index, 0};
   }
   SocketId watch(int, LoopClient*, uint64_t) override { return {}; }
-  void accept(SocketId) override {}
+  void accept(SocketId, uint32_t count) override { accepts_left += count; }
   void recv(SocketId socket) override {
     EXPECT_FALSE(sockets[socket.index].receiving);
     sockets[socket.index].receiving = true;
@@ -52,6 +52,7 @@ class FakeLoop final : public Loop {
     std::string sending;  // Empty: no send is outstanding.
   };
   std::vector<Socket> sockets;
+  uint64_t accepts_left = 0;  // On the listener.
   uint64_t now = kSecondNs;
 };
 
@@ -168,6 +169,7 @@ TEST_F(ConnectionsTest, DrainingClosesIdleConnectionsAndFinishesRequestsThatHave
   const uint32_t idle = connect();
   const uint32_t sending = connect();
   const std::string bytes = request("/1");
+  loop_.now += kSecondNs;
   arrive(sending, bytes.substr(0, 10));
   connections_.drain();
   connections_.flush();
@@ -191,6 +193,95 @@ TEST_F(ConnectionsTest, DrainingTellsTheClientWithTheLastAnswerThatItCloses) {
   EXPECT_GT(answers.find("Connection: close\r\n"), second);
   EXPECT_NE(answers.find("Connection: close\r\n"), std::string::npos);
   EXPECT_TRUE(loop_.sockets[client].closing);
+}
+
+TEST_F(ConnectionsTest, DrainingStillAnswersAClientWhoseNextRequestIsOnItsWay) {
+  const uint32_t busy = connect();
+  const uint32_t silent = connect();
+  arrive(busy, request("/1"));
+  take(busy);
+  connections_.drain();
+  connections_.flush();
+  EXPECT_FALSE(loop_.sockets[busy].closing);
+  arrive(busy, request("/2"));
+  EXPECT_NE(take(busy).find("Connection: close\r\n"), std::string::npos);
+  EXPECT_TRUE(loop_.sockets[busy].closing);
+  connections_.sweep(loop_.now + kSecondNs / 10);
+  EXPECT_FALSE(loop_.sockets[silent].closing);
+  connections_.sweep(loop_.now + kSecondNs / 2);
+  EXPECT_TRUE(loop_.sockets[silent].closing);
+}
+
+TEST_F(ConnectionsTest, AConnectionThatTheClosedListenerHandsOutIsServed) {
+  connections_.drain();
+  const uint32_t late = connect();
+  arrive(late, request("/late"));
+  EXPECT_NE(take(late).find("Connection: close\r\n"), std::string::npos);
+  connections_.close_all();
+  const uint32_t too_late = connect();
+  EXPECT_TRUE(loop_.sockets[too_late].closing);
+}
+
+TEST_F(ConnectionsTest, LeavingServesOnAndClosesBehindEachAnswer) {
+  const uint32_t before = connect();
+  connections_.leave();
+  const uint32_t after = connect();
+  for (const uint32_t client : {before, after}) {
+    EXPECT_FALSE(loop_.sockets[client].closing);
+    arrive(client, request("/1"));
+    EXPECT_NE(take(client).find("Connection: close\r\n"), std::string::npos);
+    EXPECT_TRUE(loop_.sockets[client].closing);
+  }
+  EXPECT_FALSE(loop_.sockets[0].closing) << "the listener";
+}
+
+TEST_F(ConnectionsTest, NothingIsAcceptedBeforeABoundIsSetNorBeyondIt) {
+  EXPECT_EQ(loop_.accepts_left, 0u);
+  connections_.set_bound(3);
+  EXPECT_EQ(loop_.accepts_left, 3u);
+  const uint32_t client = connect();
+  connect();
+  connect();
+  loop_.accepts_left = 0;
+  arrive(client, request("/1", "Connection: close\r\n"));
+  take(client);
+  finish_close(client);
+  EXPECT_EQ(loop_.accepts_left, 1u) << "one has gone, one may come";
+}
+
+TEST_F(ConnectionsTest, AtTheBoundThoseThatWereIdleTheLongestMakeRoom) {
+  // The fake listener does not tell how many clients wait, so sixteen at most go.
+  connections_.set_bound(20);
+  std::vector<uint32_t> clients;
+  for (int i = 0; i < 19; ++i) {
+    clients.push_back(connect());
+    loop_.now += kMillisecondNs;
+  }
+  const uint32_t working = connect();
+  arrive(working, request("/1").substr(0, 10));
+  arrive(clients[0], request("/1"));  // The first one is the youngest now.
+  take(clients[0]);
+  connections_.sweep(loop_.now + 100 * kMillisecondNs);
+  for (const uint32_t client : clients) EXPECT_FALSE(loop_.sockets[client].closing);
+  loop_.now += kSecondNs;
+  connections_.sweep(loop_.now);
+  EXPECT_EQ(connections_.counters().closed_for_room, 16u);
+  for (size_t i = 1; i <= 16; ++i) EXPECT_TRUE(loop_.sockets[clients[i]].closing) << i;
+  EXPECT_FALSE(loop_.sockets[clients[17]].closing);
+  EXPECT_FALSE(loop_.sockets[clients[0]].closing);
+  EXPECT_FALSE(loop_.sockets[working].closing) << "it is sending a request";
+}
+
+TEST_F(ConnectionsTest, BelowTheBoundNobodyMakesRoomUnlessDescriptorsAreShort) {
+  connections_.set_bound(20);
+  const uint32_t client = connect();
+  loop_.now += kSecondNs;
+  connections_.sweep(loop_.now);
+  EXPECT_FALSE(loop_.sockets[client].closing);
+  complete(0, Event::accept, -EMFILE);
+  connections_.sweep(loop_.now);
+  EXPECT_TRUE(loop_.sockets[client].closing);
+  EXPECT_EQ(connections_.counters().accept_errors, 1u);
 }
 
 TEST_F(ConnectionsTest, AnIdleConnectionGivesItsBuffersBack) {
