@@ -44,7 +44,7 @@ const char* clock_state_name(ClockState state) {
 
 const TimeView& TimeGuard::look(const TimeSample& sample) {
   if (mark_.boot_id.empty()) {
-    mark_.time_us = sample.database_us.value_or(std::max(sample.wall_us, kReleasedUs));
+    mark_.time_us = std::max(sample.database_us.value_or(sample.wall_us), kReleasedUs);
     mark_.boot_us = sample.boot_us;
     mark_.boot_id = sample.boot_id;
   }
@@ -141,8 +141,10 @@ bool TimeGuard::keeps_course(const TimeSample& sample, const Comparison& found) 
 // database's is followed: all servers that share it then stamp alike.
 void TimeGuard::differ(const TimeSample& sample, const Comparison& found) {
   const int64_t database_us = *sample.database_us;
-  const bool clock_is_right =
+  const bool clock_is_proven =
       mark_.agreed_us >= kProofUs && std::abs(found.difference_us) <= kToleranceUs;
+  const bool clock_is_right =
+      clock_is_proven || (database_us < kReleasedUs && sample.wall_us >= kReleasedUs);
   view_.state = ClockState::database_differs;
   view_.difference_us = sample.wall_us - database_us;
   view_.believed_us = clock_is_right ? sample.wall_us : database_us;

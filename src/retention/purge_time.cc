@@ -54,6 +54,11 @@ Status contradiction(const PurgeEvidence& evidence) {
   return Status();
 }
 
+// `contradiction` found none.
+bool is_vouched_for(const PurgeEvidence& evidence) {
+  return evidence.time.proven || evidence.database_us.has_value();
+}
+
 // The time was sure at `as_of_us`, the last purge. Whether the clock may be so far past it.
 Status jump(const PurgeEvidence& evidence, int64_t as_of_us) {
   const std::string days = std::to_string((evidence.time.wall_us - as_of_us) / kDayUs);
@@ -61,7 +66,7 @@ Status jump(const PurgeEvidence& evidence, int64_t as_of_us) {
     return Status::error("the clock says " + time_of(evidence.time.wall_us) + ", " + days +
                          " days after the last purge; if it is right, purge by hand");
   }
-  if (evidence.time.proven) return Status();
+  if (is_vouched_for(evidence)) return Status();
   return Status::error("the clock is " + days +
                        " days past the last purge, and has not agreed with the time since the boot "
                        "for a day yet; it will go on then");
@@ -119,7 +124,7 @@ Result<PurgeTime> purge_time(const PurgeEvidence& evidence) {
   const bool has_as_of = evidence.as_of_us.has_value() &&
                          *evidence.as_of_us <= evidence.time.wall_us + base::kToleranceUs;
   if (!has_as_of) {
-    time.only_begins = !trusted && !evidence.by_hand && !evidence.time.proven;
+    time.only_begins = !trusted && !evidence.by_hand && !is_vouched_for(evidence);
     return time;
   }
   const int64_t as_of_us = *evidence.as_of_us;

@@ -4,9 +4,10 @@
 // tells as of when it was purged last (`as_of`), for servers without a disk of their own.
 //
 // After a purge the next one may be `kOffUs` later on the word of that row alone, and later than
-// that when the clock is proven. Then the time between is a gap (PurgeGap): rows with times inside
-// may be of any age, stamped by a clock that was behind, and count as having come at its end. So
-// what was acknowledged a moment before a clock was set right is kept as long as any other row.
+// that when the clock is vouched for: proven by a day, or confirmed by the database server's. Then
+// the time between is a gap (PurgeGap): rows with times inside may be of any age, stamped by a
+// clock that was behind, and count as having come at its end. So what was acknowledged a moment
+// before a clock was set right is kept as long as any other row.
 #pragma once
 
 #include <cstdint>

@@ -277,6 +277,8 @@ void Core::finish_survey(const Survey& survey) {
   process.stage = stage_;
   process.started_at_us = shared_->started_at_us;
   process.now_us = shared_->clock->wall_us();
+  process.uptime_s =
+      static_cast<int64_t>((shared_->clock->monotonic_ns() - shared_->started_ns) / 1'000'000'000);
   body_.clear();
   Answer answer;
   switch (survey.kind) {

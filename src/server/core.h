@@ -48,6 +48,7 @@ struct CoreShared {
   const retention::Retention* retention = nullptr;
   const TimeService* time = nullptr;
   int64_t started_at_us = 0;
+  uint64_t started_ns = 0;  // By the monotonic clock.
   int64_t writer_base = 0;
   std::vector<io::Mailbox*> mailboxes;       // By core.
   std::vector<ingest::LaneReceivers> lanes;  // By core.

@@ -141,6 +141,7 @@ base::Status Server::Impl::start_cores(int core_count) {
   shared.journal = &journal;
   shared.retention = retention.get();
   shared.started_at_us = shared.clock->wall_us();
+  shared.started_ns = shared.clock->monotonic_ns();
   // Names this process among all writers of a database.
   const uint64_t bits = (uint64_t{random()} << 32) | random();
   shared.writer_base = static_cast<int64_t>(bits & 0x00FF'FFFF'FFFF'FFFFULL);

@@ -170,7 +170,7 @@ void append_health(std::string* out, const Survey& survey, const ProcessReport& 
   health.texts("reasons", reasons);
   health.boolean("ready", judge_readiness(survey, process).takes_all);
   health.text("version", POSTBACK_VERSION);
-  health.integer("uptime_s", (process.now_us - process.started_at_us) / 1'000'000);
+  health.integer("uptime_s", process.uptime_s);
   append_control_database(&health, out, process);
   append_journal(&health, out, process);
   append_clock(&health, out, process);

@@ -66,6 +66,7 @@ struct ProcessReport {
   Stage stage = Stage::starting;
   base::TimeView time;
   int64_t started_at_us = 0;
+  int64_t uptime_s = 0;  // By the monotonic clock.
   int64_t now_us = 0;
 };
 

@@ -252,7 +252,7 @@ TEST_P(Purges, TakeRowsThatCameFarTooLateByTheDailyOneToo) {
   add(&late, "later", 95).set(Field::click_id, "x");
   ASSERT_EQ(store.commit(late), BatchResult::committed) << late.error;
   clock_.now_us += kDayUs;
-  const auto outcome = run([](uint64_t) { return true; }, true);
+  auto outcome = run([](uint64_t) { return true; }, true);
   ASSERT_TRUE(outcome.ok()) << outcome.status().message();
   EXPECT_EQ(outcome.value(), PurgeOutcome::complete);
   EXPECT_EQ(counts_.purged, 2);
@@ -273,7 +273,7 @@ TEST_P(Purges, GoOnBelowTheFloorWhereTheLastOneEnded) {
                  std::to_string(RowIds::first_of(clock_.now_us - 90 * kDayUs)));
   for (const int64_t purged : {1, 1, 0}) {
     clock_.now_us += kDayUs;
-    const auto outcome = run([](uint64_t) { return true; }, true);
+    auto outcome = run([](uint64_t) { return true; }, true);
     ASSERT_TRUE(outcome.ok()) << outcome.status().message();
     EXPECT_EQ(counts_.purged, purged);
   }
@@ -304,8 +304,8 @@ TEST_P(Purges, AreForetoldExactly) {
   ASSERT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
   auto client = retention::open_for_purge(partner_, partner::SqlMode::read, {});
   ASSERT_TRUE(client.ok()) << client.status().message();
-  auto preview =
-      retention::preview_purge(client.value().get(), partner_, {.now_us = clock_.now_us});
+  auto preview = retention::preview_purge(client.value().get(), partner_,
+                                          {.now_us = clock_.now_us, .gaps = {}});
   ASSERT_TRUE(preview.ok()) << preview.status().message();
   EXPECT_EQ(preview.value().day_count, 3);
   EXPECT_EQ(preview.value().first_day, "2026-05-30");

@@ -327,7 +327,8 @@ TEST_P(StatsMerges, AreForetoldExactly) {
   for (int round = 0; round < 2; ++round) {
     auto client = retention::open_for_purge(partner_, partner::SqlMode::read, {});
     ASSERT_TRUE(client.ok()) << client.status().message();
-    auto preview = retention::preview_purge(client.value().get(), partner_, clock_.now_us);
+    auto preview = retention::preview_purge(client.value().get(), partner_,
+                                            {.now_us = clock_.now_us, .gaps = {}});
     ASSERT_TRUE(preview.ok()) << preview.status().message();
     purge();
     EXPECT_EQ(counts_.stats.hours, preview.value().counts.stats.hours);

@@ -101,7 +101,7 @@ class WrongClockOverARestart(WrongClock):
         self.assertEqual(self.health()["reasons"], [])
         self.server.stop()
         self.make_purge_due()
-        for clock in ("+3650d", "@2001-01-01 00:00:00", "-60d", "+90d"):
+        for clock in ("+3650d", "@2001-01-01 00:00:00", "-60d"):
             with self.subTest(clock):
                 self.start_by(clock)
                 ids.append(self.new_id())

@@ -238,6 +238,12 @@ TEST_F(TimeGuardTest, ADatabaseServersClockContradictsAndAProvenMarkTellsWhoIsRi
   EXPECT_THAT(look().reason, HasSubstr("control database"));
 }
 
+TEST_F(TimeGuardTest, ADatabaseServersDeadClockIsNotFollowed) {
+  database_off_us_ = kIn2001Us - kTrueUs;
+  EXPECT_EQ(look().state, ClockState::database_differs);
+  EXPECT_EQ(look().believed_us, true_us_);
+}
+
 TEST_F(TimeGuardTest, AMarkThatWasWrongIsLeftAtOnceWhenADatabaseSaysSo) {
   off_us_ = 10 * kYearUs;
   look();  // The first look of all was by a wrong clock.
