@@ -12,6 +12,9 @@ class Clock {
   virtual ~Clock() = default;
   virtual int64_t wall_us() const = 0;        // CLOCK_REALTIME.
   virtual uint64_t monotonic_ns() const = 0;  // CLOCK_MONOTONIC.
+  // The time that the id of a row tells which was received then: within what is sure of the clock,
+  // or rows would stand where no reader and every purge looks (guarded_clock.h).
+  virtual int64_t id_time_us(int64_t wall_us) const { return wall_us; }
 };
 
 const Clock& system_clock();  // Any thread.

@@ -144,7 +144,9 @@ bool Lane::can_hold() const {
 // A first copy, or what goes to the quarantine: towards the database, or else into the journal.
 void Lane::take(Postback& postback) {
   Conversion& conversion = postback.conversion;
-  if (conversion.id == 0) conversion.id = row_ids_.next(conversion.received_at_us);
+  if (conversion.id == 0) {
+    conversion.id = row_ids_.next(environment_.clock->id_time_us(conversion.received_at_us));
+  }
   if (health_ == LaneHealth::up) {
     append(open_.get(), postback);
   } else {

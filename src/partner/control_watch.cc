@@ -1,5 +1,6 @@
 #include "partner/control_watch.h"
 
+#include <cstdlib>
 #include <utility>
 
 #include "partner/control_schema.h"
@@ -37,11 +38,16 @@ Result<std::string> ControlWatch::change_token() {
                           "ORDER BY id)), '') || ' ' || "
                           "(SELECT string_agg(registry_id, ' ') FROM postback_registry) || ' ' || "
                           "coalesce((SELECT md5(string_agg(i::text, chr(10) ORDER BY partner_code))"
-                          " FROM partner_ids i), '') FROM partners p";
+                          " FROM partner_ids i), ''), (extract(epoch FROM clock_timestamp()) * "
+                          "1000000)::int8 FROM partners p";
   Result<SqlResult> result = client_->query(sql);
   if (!result.ok()) return result.status();
   CHECK(result.value().rows.size() == 1);
-  return "v" + result.value().rows[0][0].value_or("");
+  const SqlRow& row = result.value().rows[0];
+  if (row.size() > 1) {
+    database_time_us_ = std::strtoll(row[1].value_or("0").c_str(), nullptr, 10);
+  }
+  return "v" + row[0].value_or("");
 }
 
 Result<std::optional<Partners>> ControlWatch::look(bool force) {

@@ -19,6 +19,9 @@ class ControlWatch {
   // they did not. The first success also creates the database and its table if missing; later a
   // database that vanished is an error: an empty one in its place would remove every partner.
   base::Result<std::optional<Partners>> look(bool force);
+  // What the clock of the database's server said at the last successful look: none for SQLite,
+  // whose clock is our own.
+  std::optional<int64_t> database_time_us() const { return database_time_us_; }
 
  private:
   base::Status open();
@@ -27,6 +30,7 @@ class ControlWatch {
   DatabaseHome home_;
   std::unique_ptr<SqlClient> client_;
   bool created_ = false;
+  std::optional<int64_t> database_time_us_;
   std::string token_;  // Of the rows last handed out; empty: none.
 };
 

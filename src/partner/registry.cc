@@ -53,11 +53,12 @@ std::string age_text(int64_t age_us) {
 // Used by the registry and its thread. A thread that hangs in the resolver outlives the registry
 // together with this, and then finds `stopping` set.
 struct Registry::Impl {
-  explicit Impl(const base::Settings& settings, OnTable on_table)
+  Impl(const base::Settings& settings, OnTable on_table, OnTime on_time)
       : control_url(settings.database_url),
         watch(database_home(settings)),
         cache(database_home(settings), shown_control(settings.database_url)),
-        on_table(std::move(on_table)) {
+        on_table(std::move(on_table)),
+        on_time(std::move(on_time)) {
     status.kind = base::database_kind_name(base::database_kind(control_url));
   }
 
@@ -78,6 +79,7 @@ struct Registry::Impl {
   // Held while the table is handed out, so that nothing is after the registry's end.
   std::mutex handing_out;
   OnTable on_table;
+  OnTime on_time;
 
   std::mutex mutex;  // Guards what follows.
   std::condition_variable changed;
@@ -98,6 +100,10 @@ void Registry::Impl::look(bool force) {
   const bool again = !bad_logged.empty() && now >= bad_looked_at + kLookAgainAtBad;
   if (force || again) bad_looked_at = now;
   base::Result<std::optional<Partners>> rows = watch.look(force || again);
+  if (rows.ok() && watch.database_time_us().has_value()) {
+    const std::lock_guard lock(handing_out);
+    if (on_time) on_time(*watch.database_time_us());
+  }
   if (rows.ok() && rows.value().has_value()) {
     TableChange change = next_table(table.get(), std::move(*rows.value()));
     log_bad(change.bad);
@@ -201,8 +207,8 @@ void Registry::Impl::run() {
   changed.notify_all();
 }
 
-Registry::Registry(const base::Settings& settings, OnTable on_table)
-    : impl_(std::make_unique<Impl>(settings, std::move(on_table))) {}
+Registry::Registry(const base::Settings& settings, OnTable on_table, OnTime on_time)
+    : impl_(std::make_unique<Impl>(settings, std::move(on_table), std::move(on_time))) {}
 
 Registry::~Registry() {
   if (!impl_->thread.joinable()) return;
@@ -210,6 +216,7 @@ Registry::~Registry() {
     // Whoever is handing out a table is waited for; nobody will begin.
     const std::lock_guard lock(impl_->handing_out);
     impl_->on_table = nullptr;
+    impl_->on_time = nullptr;
   }
   std::unique_lock lock(impl_->mutex);
   impl_->stopping = true;

@@ -26,9 +26,11 @@ struct RegistryStatus {
 class Registry {
  public:
   using OnTable = std::function<void(std::shared_ptr<const PartnerTable>)>;
+  using OnTime = std::function<void(int64_t database_us)>;
 
-  // `on_table` is called on the registry's thread.
-  Registry(const base::Settings& settings, OnTable on_table);
+  // Both are called on the registry's thread. `on_time`: the clock of the control database's
+  // server, at each look and before a table that was found by it; not with SQLite.
+  Registry(const base::Settings& settings, OnTable on_table, OnTime on_time = {});
   ~Registry();  // Stops and joins the thread; waits at most for one statement's time limit.
   // Looks once on the calling thread (creating the control database and its table if missing) and
   // then starts the thread. A control database that is away is not an error here (see status()),
