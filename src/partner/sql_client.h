@@ -70,6 +70,9 @@ class SqlClient {
   // A guest's, outside a transaction: writes the log's pages back to the file while nobody else can
   // commit. For when no server does it; it takes as long as the disk needs for the pages.
   virtual base::Status checkpoint() { return {}; }
+  // The last call failed because somebody else held a lock for too long: it may be repeated. What
+  // fails for another reason fails again. SQLite only.
+  virtual bool busy() const { return false; }
   // The connection is lost or the database file is not the one it was (replaced or removed).
   virtual bool broken() const = 0;
 };

@@ -124,6 +124,7 @@ class SqliteClient final : public SqlClient {
 
   Result<SqlResult> query(const std::string& sql, const std::vector<SqlText>& parameters) override {
     sqlite3_stmt* raw = nullptr;
+    busy_ = false;
     int code = sqlite3_prepare_v2(db_, sql.c_str(), -1, &raw, nullptr);
     const std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)> statement(raw, &sqlite3_finalize);
     if (code != SQLITE_OK) return error(code);
@@ -145,6 +146,7 @@ class SqliteClient final : public SqlClient {
   }
 
   Status run(const std::string& sql) override {
+    busy_ = false;
     const int code = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
     return code == SQLITE_OK ? Status() : error(code);
   }
@@ -193,6 +195,8 @@ class SqliteClient final : public SqlClient {
     return Status();
   }
 
+  bool busy() const override { return busy_; }
+
   bool broken() const override {
     struct stat now {};
     return stat(path_.c_str(), &now) != 0 || now.st_ino != identity_.st_ino ||
@@ -228,11 +232,13 @@ class SqliteClient final : public SqlClient {
     if (!guest_ || !in_wal_mode()) return Status();
     const int code = checkpoint_lock_.acquire(db_, wait_ms_);
     if (code == SQLITE_OK) return Status();
+    busy_ = code == SQLITE_BUSY;
     return Status::error("SQLite database " + path_ + ": no turn between checkpoints (" +
                          sqlite3_errstr(code) + "); " + remedy(code, path_));
   }
 
-  Status error(int code) const {
+  Status error(int code) {
+    busy_ = (code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_LOCKED;
     std::string message = db_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(db_);
     const int system = db_ == nullptr ? 0 : sqlite3_system_errno(db_);
     if ((code & 0xFF) == SQLITE_CANTOPEN && system != 0) {
@@ -245,6 +251,7 @@ class SqliteClient final : public SqlClient {
   sqlite3* db_ = nullptr;
   int wait_ms_ = 0;
   bool guest_ = false;
+  bool busy_ = false;  // Of the last error.
   int64_t log_pages_ = 0;
   CheckpointLock checkpoint_lock_;  // Held from begin() to the transaction's end by a guest.
   struct stat identity_ {};

@@ -21,10 +21,7 @@ Result<int64_t> PurgePace::change(const std::function<Result<int64_t>()>& transa
       return changed;
     }
     // A SQLite file has one writer, which may be busy; nothing else is known to pass soon.
-    if (client_->kind() != base::DatabaseKind::sqlite || client_->broken() ||
-        attempt == kBusyTimesMax) {
-      return changed;
-    }
+    if (!client_->busy() || client_->broken() || attempt == kBusyTimesMax) return changed;
     stopped_ = stopped_ || !pause_(kBusyPauseNs);
     if (stopped_) return int64_t{0};
   }

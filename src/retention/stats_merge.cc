@@ -26,6 +26,10 @@ bool is_to_merge(StatsLevel level, int64_t minute_us, int64_t writer) {
   return stats_floor_us(StatsLevel::hour, minute_us) != stats_floor_us(StatsLevel::day, minute_us);
 }
 
+std::string sums_of(const SqlRow& row) {
+  return "a sum that is no decimal: " + row[3].value_or("NULL") + " or " + row[4].value_or("NULL");
+}
+
 int64_t end_of(StatsLevel level, int64_t start_us) {
   return start_us + (level == StatsLevel::hour ? kHourUs : kDayUs);
 }
@@ -44,9 +48,16 @@ StatsMerge::StatsMerge(partner::SqlClient* client, int32_t partner_id, int64_t n
 // day, even where years of minutes are to be merged.
 Status StatsMerge::run(PurgePace* pace, const base::Clock* clock, const MayGoOn& may_go_on,
                        StatsMergeCounts* counts) {
-  const Status status = run_level(StatsLevel::hour, pace, clock, may_go_on, &counts->hours);
-  if (!status.ok()) return status;
-  return run_level(StatsLevel::day, pace, clock, may_go_on, &counts->days);
+  Status status = run_level(StatsLevel::hour, pace, clock, may_go_on, &counts->hours);
+  if (status.ok()) status = run_level(StatsLevel::day, pace, clock, may_go_on, &counts->days);
+  return status.ok() ? unreadable_ : status;
+}
+
+Status StatsMerge::unreadable(const std::string& what) {
+  ++unreadable_count_;
+  const Status status = Status::error("postback_stats holds " + what + "; correct it");
+  if (unreadable_.ok()) unreadable_ = status;
+  return status;
 }
 
 Status StatsMerge::run_level(StatsLevel level, PurgePace* pace, const base::Clock* clock,
@@ -62,9 +73,10 @@ Status StatsMerge::run_level(StatsLevel level, PurgePace* pace, const base::Cloc
     for (const int64_t start_us : page.starts) {
       if (pace->stopped() || !may_go_on(&status)) return status;
       uint64_t worked_ns = 0;
+      const int64_t unreadable_before = unreadable_count_;
       Result<int64_t> merged = pace->change([&] { return merge(level, start_us); }, &worked_ns);
-      if (!merged.ok()) return merged.status();
-      *count += merged.value();
+      if (!merged.ok() && unreadable_count_ == unreadable_before) return merged.status();
+      if (merged.ok()) *count += merged.value();
     }
   }
   return status;
@@ -103,8 +115,8 @@ Result<StatsMerge::Page> StatsMerge::find(StatsLevel level, int64_t from_us) {
     const std::string text = row[0].value_or("");
     int64_t minute_us = std::strtoll(text.c_str(), nullptr, 10);
     if (is_sqlite_ && !store::parse_time_text(text, &minute_us)) {
-      return Status::error("postback_stats holds a minute that is no time: " + text +
-                           "; correct it");
+      (void)unreadable("a minute that is no time: " + text);
+      continue;
     }
     if (minute_us < page.next_us) continue;  // Its hour (day) will be merged as a whole.
     if (is_to_merge(level, minute_us, std::strtoll(row[1].value_or("0").c_str(), nullptr, 10))) {
@@ -116,6 +128,8 @@ Result<StatsMerge::Page> StatsMerge::find(StatsLevel level, int64_t from_us) {
       page.next_us = end_of(StatsLevel::hour, stats_floor_us(StatsLevel::hour, minute_us));
     }
   }
+  // A full page of minutes that nobody can read leads nowhere.
+  page.is_last = page.is_last || page.next_us <= from_us;
   return page;
 }
 
@@ -167,8 +181,15 @@ Result<int64_t> StatsMerge::merge_in_sqlite(const std::vector<SqlText>& range) {
   if (old.value().rows.empty()) return int64_t{0};
   StoreStats sum;
   for (const SqlRow& row : old.value().rows) {
-    const Status status = add_stats_row(row, &sum);
-    if (!status.ok()) return status;
+    if (!add_stats_row(row, &sum).ok()) return unreadable(sums_of(row));
+  }
+  // The merged row may be there already, and be the one that nobody can read.
+  Result<SqlResult> there = client_->query(
+      std::string("SELECT ") + kStatsColumns + of_range_ + " AND minute = $1", range);
+  if (!there.ok()) return there.status();
+  for (const SqlRow& row : there.value().rows) {
+    StoreStats ignored;
+    if (!add_stats_row(row, &ignored).ok()) return unreadable(sums_of(row));
   }
   const Status status = add_to_stats(client_, partner_id_, *range[0], kMergedWriter, sum);
   if (!status.ok()) return status;

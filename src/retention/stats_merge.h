@@ -5,6 +5,9 @@
 // writer may add rows to a merged hour at any time (a journal is drained, a quarantine is retried);
 // they count beside the merged row and are merged by the next purge.
 //
+// A row that nobody can read (edited by hand) is left, with what else is in its hour or day: run()
+// merges the rest and tells of it at the end.
+//
 // Finding what is left to merge is a walk over the keys of one partner, which are few when the past
 // is merged.
 //
@@ -55,6 +58,7 @@ class StatsMerge {
                          const MayGoOn& may_go_on, int64_t* count);
   base::Result<Page> find(StatsLevel level, int64_t from_us);
   base::Result<int64_t> merge(StatsLevel level, int64_t start_us);
+  base::Status unreadable(const std::string& what);
   base::Result<int64_t> merge_in_postgresql(const std::vector<partner::SqlText>& range);
   base::Result<int64_t> merge_in_sqlite(const std::vector<partner::SqlText>& range);
 
@@ -63,6 +67,8 @@ class StatsMerge {
   const int64_t now_us_;
   const std::string of_range_;
   const bool is_sqlite_;
+  base::Status unreadable_;       // Of the first such row.
+  int64_t unreadable_count_ = 0;  // Hours and days that are left because of one.
 };
 
 }  // namespace postback::retention
