@@ -14,9 +14,17 @@ int64_t integer_of(const partner::SqlText& text) {
 
 }  // namespace
 
+Result<PurgeTime> time_of_purge(partner::SqlClient* client, int32_t partner_id,
+                                const PurgeWitness& witness) {
+  PurgeLease lease(client, partner_id, 0, &base::system_clock(), witness.database);
+  const base::Status status = lease.read();
+  if (!status.ok()) return status;
+  return purge_time(evidence_of(lease, witness, true));
+}
+
 Result<PurgePreview> preview_purge(partner::SqlClient* client, const Partner& partner,
-                                   int64_t now_us) {
-  const PurgeBounds bounds(partner, now_us);
+                                   const PurgeTime& time) {
+  const PurgeBounds bounds(partner, time);
   const std::string of_partner = " WHERE partner_id = " + std::to_string(partner.id) + " AND id < ";
   const char* day = client->kind() == base::DatabaseKind::sqlite
                         ? "substr(received_at, 1, 10)"
@@ -51,7 +59,7 @@ Result<PurgePreview> preview_purge(partner::SqlClient* client, const Partner& pa
     if (!found.ok()) return found.status();
     *other.count = integer_of(found.value().rows[0][0]);
   }
-  Result<StatsMergeCounts> stats = StatsMerge(client, partner.id, now_us).preview();
+  Result<StatsMergeCounts> stats = StatsMerge(client, partner.id, time.now_us).preview();
   if (!stats.ok()) return stats.status();
   preview.counts.stats = stats.value();
   return preview;

@@ -20,8 +20,12 @@ struct PurgePreview {
   int64_t day_count = 0;
 };
 
+// By which time a purge by hand would be made now.
+base::Result<PurgeTime> time_of_purge(partner::SqlClient* client, int32_t partner_id,
+                                      const PurgeWitness& witness);
+
 // `client`: opened by open_for_purge(). Reads every row that would go: allow for the time.
 base::Result<PurgePreview> preview_purge(partner::SqlClient* client, const Partner& partner,
-                                         int64_t now_us);
+                                         const PurgeTime& time);
 
 }  // namespace postback::retention

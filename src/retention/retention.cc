@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -43,12 +44,16 @@ int64_t random_holder() {
 // Used by the object and its thread. A thread that hangs in the resolver or the disk outlives the
 // object together with this, and then finds `stopping` set.
 struct Retention::Impl {
-  explicit Impl(const base::Clock* given) : clock(given) {}
+  Impl(const base::Clock* given_clock, std::function<base::TimeView()> given_time)
+      : clock(given_clock), time(std::move(given_time)) {}
 
   void run();
   void look();
   // When to look at the partner again.
   uint64_t purge(const Partner& partner);
+  // Of a partner whose purge ended with this error; empty: none.
+  void tell(const Partner& partner, const std::string& error);
+  void doubt(const Partner& partner, bool is_doubted, const std::string& refusal);
   void report(const Partner& partner, const PurgeCounts& counts, uint64_t took_ns);
   // False: stop.
   bool wait(uint64_t wait_ns);
@@ -56,11 +61,14 @@ struct Retention::Impl {
   bool is_current(const Partner& partner);
 
   const base::Clock* const clock;
+  const std::function<base::TimeView()> time;
   const int64_t holder = random_holder();
   std::atomic<int64_t> purged_rows = 0;
   std::atomic<int64_t> looks = 0;
+  std::atomic<int64_t> doubted = 0;
   std::map<int32_t, uint64_t> next_look_ns;  // By partner. The thread's own, as is last_error.
   std::map<int32_t, std::string> last_error;
+  std::set<int32_t> doubted_ids;  // As counted by `doubted`.
   std::thread thread;
 
   std::mutex mutex;  // Guards what follows.
@@ -107,6 +115,12 @@ void Retention::Impl::look() {
   }
   // What a cache says may be out of date, and what is purged does not come back.
   if (table == nullptr || table->source() == partner::TableSource::cache) return;
+  std::erase_if(doubted_ids, [&table](int32_t id) {
+    const auto& entries = table->entries();
+    return std::none_of(entries.begin(), entries.end(),
+                        [id](const auto& entry) { return entry->partner.id == id; });
+  });
+  doubted = static_cast<int64_t>(doubted_ids.size());
   for (const auto& entry : table->entries()) {
     const Partner& partner = entry->partner;
     uint64_t& next_ns = next_look_ns[partner.id];
@@ -124,25 +138,43 @@ uint64_t Retention::Impl::purge(const Partner& partner) {
   base::Status status = client.status();
   PurgeOutcome outcome = PurgeOutcome::nothing_there;
   if (status.ok() && client.value() != nullptr) {
-    Purge purge(partner, client.value().get(), holder, clock, [this, &partner](uint64_t pause_ns) {
-      return wait(pause_ns) && is_current(partner);
-    });
+    Purge purge(
+        partner, client.value().get(), holder, clock,
+        [this, &partner](uint64_t pause_ns) { return wait(pause_ns) && is_current(partner); },
+        {.time = time});
     base::Result<PurgeOutcome> done = purge.run(true);
     status = done.status();
     if (status.ok()) outcome = done.value();
-    if (outcome != PurgeOutcome::not_due && outcome != PurgeOutcome::of_another) {
+    if (status.ok()) doubt(partner, outcome == PurgeOutcome::clock_doubted, purge.refusal());
+    if (outcome == PurgeOutcome::complete || outcome == PurgeOutcome::stopped || !status.ok()) {
       report(partner, purge.counts(), clock->monotonic_ns() - began_ns);
     }
   }
-  std::string& known = last_error[partner.id];
-  if (!status.ok() && known != status.message()) {
-    LOG_WARNING("purge", "partner=" + partner.partner_code +
-                             " is not purged to the end, again in ten minutes: " +
-                             status.message());
-  }
-  known = status.message();
+  tell(partner, status.message());
   if (outcome == PurgeOutcome::stopped) return kTurnNs;  // By new settings.
-  return status.ok() && outcome != PurgeOutcome::of_another ? kLookNs : kLookAgainNs;
+  const bool is_done =
+      status.ok() && outcome != PurgeOutcome::of_another && outcome != PurgeOutcome::clock_doubted;
+  return is_done ? kLookNs : kLookAgainNs;
+}
+
+void Retention::Impl::tell(const Partner& partner, const std::string& error) {
+  std::string& known = last_error[partner.id];
+  if (!error.empty() && known != error) {
+    LOG_WARNING("purge", "partner=" + partner.partner_code +
+                             " is not purged to the end, again in ten minutes: " + error);
+  }
+  known = error;
+}
+
+// Told once for each time that it begins. A clock that is doubted altogether is told elsewhere.
+void Retention::Impl::doubt(const Partner& partner, bool is_doubted, const std::string& refusal) {
+  const bool is_its_own = is_doubted && time().state == base::ClockState::agreed;
+  const bool is_new = is_its_own && doubted_ids.insert(partner.id).second;
+  if (!is_its_own) doubted_ids.erase(partner.id);
+  doubted = static_cast<int64_t>(doubted_ids.size());
+  if (!is_new) return;
+  LOG_WARNING("clock", "partner=" + partner.partner_code +
+                           " is not purged, looked at again every ten minutes: " + refusal);
 }
 
 void Retention::Impl::report(const Partner& partner, const PurgeCounts& counts, uint64_t took_ns) {
@@ -165,7 +197,8 @@ void Retention::Impl::report(const Partner& partner, const PurgeCounts& counts, 
   }
 }
 
-Retention::Retention(const base::Clock* clock) : impl_(std::make_unique<Impl>(clock)) {}
+Retention::Retention(const base::Clock* clock, std::function<base::TimeView()> time)
+    : impl_(std::make_unique<Impl>(clock, std::move(time))) {}
 
 void Retention::start() {
   impl_->thread = std::thread(&Impl::run, impl_.get());
@@ -183,7 +216,7 @@ void Retention::stop() {
 }
 
 RetentionCounters Retention::counters() const {
-  return {.purged_rows = impl_->purged_rows, .looks = impl_->looks};
+  return {.purged_rows = impl_->purged_rows, .looks = impl_->looks, .doubted = impl_->doubted};
 }
 
 Retention::~Retention() {

@@ -5,9 +5,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "base/time.h"
+#include "base/time_guard.h"
 #include "partner/partner_table.h"
 
 namespace postback::retention {
@@ -15,11 +17,13 @@ namespace postback::retention {
 struct RetentionCounters {
   int64_t purged_rows = 0;  // Conversions purged, quarantined postbacks deleted, ids forgotten.
   int64_t looks = 0;        // Partners looked at, whether they were due or not.
+  int64_t doubted = 0;      // Partners that are not purged now, because clocks contradict.
 };
 
 class Retention {
  public:
-  explicit Retention(const base::Clock* clock);
+  // `time`: what is believed of the clock; called on the thread that purges.
+  Retention(const base::Clock* clock, std::function<base::TimeView()> time);
   // Ends the thread: the transaction under way, which is rolled back or complete then, is waited
   // for. A database that hangs is waited for as long as the process may take to end.
   ~Retention();

@@ -256,9 +256,12 @@ void Core::finish_survey(const Survey& survey) {
   process.registry = shared_->registry->status();
   process.journal = shared_->journal->report();
   process.retention = shared_->retention->counters();
+  process.time = shared_->time->view();
   process.partners = tables_.current();
   process.started_at_us = shared_->started_at_us;
   process.now_us = shared_->clock->wall_us();
+  process.uptime_s =
+      static_cast<int64_t>((shared_->clock->monotonic_ns() - shared_->started_ns) / 1'000'000'000);
   body_.clear();
   Answer answer;
   switch (survey.kind) {

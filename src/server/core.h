@@ -25,6 +25,7 @@
 #include "server/router.h"
 #include "server/survey.h"
 #include "server/table_use.h"
+#include "server/time_service.h"
 
 namespace postback::server {
 
@@ -49,7 +50,9 @@ struct CoreShared {
   const partner::Registry* registry = nullptr;
   JournalService* journal = nullptr;
   const retention::Retention* retention = nullptr;
+  const TimeService* time = nullptr;
   int64_t started_at_us = 0;
+  uint64_t started_ns = 0;  // By the monotonic clock.
   int64_t writer_base = 0;
   std::vector<io::Mailbox*> mailboxes;       // By core.
   std::vector<ingest::LaneReceivers> lanes;  // By core.

@@ -25,6 +25,8 @@ constexpr Reason kReasons[] = {
      [](const Survey&, const ProcessReport& process) { return is_journal_refusing(process); }},
     {"journal_damaged",
      [](const Survey&, const ProcessReport& process) { return process.journal.damaged; }},
+    {"clock",
+     [](const Survey&, const ProcessReport& process) { return is_clock_doubted(process); }},
 };
 
 }  // namespace
@@ -45,6 +47,10 @@ bool is_database_away(const Survey& survey) {
   return any_lane(survey, [](const LaneReport& lane) {
     return is_bad(lane.store.state) || lane.health == ingest::LaneHealth::suspect;
   });
+}
+
+bool is_clock_doubted(const ProcessReport& process) {
+  return process.time.state != base::ClockState::agreed || process.retention.doubted > 0;
 }
 
 bool is_journal_refusing(const ProcessReport& process) {

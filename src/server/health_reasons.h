@@ -17,6 +17,8 @@ std::vector<std::string_view> health_reasons(const Survey& survey, const Process
 bool is_bad(StoreState state);
 // A database is away or its oldest batch is late.
 bool is_database_away(const Survey& survey);
+// This machine's clock, or that of a partner's database server, is not believed.
+bool is_clock_doubted(const ProcessReport& process);
 // There is a journal, and it takes nothing now.
 bool is_journal_refusing(const ProcessReport& process);
 

@@ -17,6 +17,7 @@
 #include "io/loop_choice.h"
 #include "retention/retention.h"
 #include "server/core.h"
+#include "server/time_service.h"
 
 namespace postback::server {
 
@@ -37,6 +38,8 @@ struct Server::Impl {
   std::unique_ptr<store::Services> services = std::make_unique<store::Services>();
   std::vector<int> listeners;
   int port = 0;
+  // Shared with a thread that purges and hangs, which outlives this.
+  std::shared_ptr<TimeService> time = std::make_shared<TimeService>(settings.data_dir);
   CoreShared shared;
   JournalService journal;
   std::unique_ptr<partner::Registry> registry;
@@ -67,13 +70,17 @@ base::Status Server::start() {
   Impl& impl = *impl_;
   const int core_count = impl.settings.cores > 0 ? impl.settings.cores : io::usable_cpu_count();
   if (base::Status status = impl.listen(core_count); !status.ok()) return status;
-  impl.retention = std::make_unique<retention::Retention>(&base::system_clock());
+  impl.time->start();
+  impl.retention = std::make_unique<retention::Retention>(
+      impl.time->clock(), [time = impl.time] { return time->view(); });
   impl.registry = std::make_unique<partner::Registry>(
-      impl.settings, [&impl](std::shared_ptr<const partner::PartnerTable> table) {
+      impl.settings,
+      [&impl](std::shared_ptr<const partner::PartnerTable> table) {
         impl.publish(std::move(table));
-      });
+      },
+      [&impl](int64_t database_us) { impl.time->set_database_time(database_us); });
   // Before anything is served: what an earlier process acknowledged is known, and kept.
-  if (base::Status status = impl.journal.open(impl.settings, &base::system_clock()); !status.ok()) {
+  if (base::Status status = impl.journal.open(impl.settings, impl.time->clock()); !status.ok()) {
     return status;
   }
   if (base::Status status = impl.start_cores(core_count); !status.ok()) return status;
@@ -114,12 +121,14 @@ base::Status Server::Impl::listen(int core_count) {
 base::Status Server::Impl::start_cores(int core_count) {
   std::random_device random;
   shared.settings = &settings;
-  shared.clock = &base::system_clock();
+  shared.clock = time->clock();
+  shared.time = time.get();
   shared.services = services.get();
   shared.registry = registry.get();
   shared.journal = &journal;
   shared.retention = retention.get();
   shared.started_at_us = shared.clock->wall_us();
+  shared.started_ns = shared.clock->monotonic_ns();
   // Names this process among all writers of a database.
   const uint64_t bits = (uint64_t{random()} << 32) | random();
   shared.writer_base = static_cast<int64_t>(bits & 0x00FF'FFFF'FFFF'FFFFULL);

@@ -100,6 +100,17 @@ void append_journal(JsonObject* object, std::string* out, const ProcessReport& p
   journal.end();
 }
 
+void append_clock(JsonObject* object, std::string* out, const ProcessReport& process) {
+  object->name("clock");
+  JsonObject clock(out);
+  clock.text("state", base::clock_state_name(process.time.state));
+  if (!process.time.reason.empty()) clock.text("error", process.time.reason);
+  if (process.retention.doubted > 0) {
+    clock.integer("partners_not_purged", process.retention.doubted);
+  }
+  clock.end();
+}
+
 }  // namespace
 
 void append_health(std::string* out, const Survey& survey, const ProcessReport& process) {
@@ -114,9 +125,10 @@ void append_health(std::string* out, const Survey& survey, const ProcessReport& 
   const bool has_journal = process.journal.is_on && !journal_bad;
   health.boolean("ready", process.partners != nullptr && (has_journal || !away) && !journal_bad);
   health.text("version", POSTBACK_VERSION);
-  health.integer("uptime_s", (process.now_us - process.started_at_us) / 1'000'000);
+  health.integer("uptime_s", process.uptime_s);
   append_control_database(&health, out, process);
   append_journal(&health, out, process);
+  append_clock(&health, out, process);
   health.name("databases");
   out->push_back('[');
   bool first = true;
@@ -429,6 +441,12 @@ void append_metrics(std::string* out, const Survey& survey, const ProcessReport&
   append_sample(
       out, "postback_partners",
       process.partners == nullptr ? 0 : static_cast<int64_t>(process.partners->entries().size()));
+  append_metric_head(out, "postback_clock_agreed", "gauge",
+                     "0: the clock is not believed, and nothing is purged.");
+  append_sample(out, "postback_clock_agreed", is_clock_doubted(process) ? 0 : 1);
+  append_metric_head(out, "postback_clock_difference_seconds", "gauge",
+                     "Of the clock to the time that is sure.");
+  append_sample(out, "postback_clock_difference_seconds", process.time.difference_us / 1'000'000);
   append_metric_head(out, "postback_purged_rows_total", "counter",
                      "Conversions purged, quarantined postbacks deleted, ids forgotten.");
   append_sample(out, "postback_purged_rows_total", process.retention.purged_rows);

@@ -9,6 +9,7 @@
 
 #include "base/histogram.h"
 #include "base/settings.h"
+#include "base/time_guard.h"
 #include "ingest/lane.h"
 #include "partner/registry.h"
 #include "postback/message.h"
@@ -60,7 +61,9 @@ struct ProcessReport {
   JournalReport journal;
   const partner::PartnerTable* partners = nullptr;  // nullptr: not known yet.
   retention::RetentionCounters retention;
+  base::TimeView time;
   int64_t started_at_us = 0;
+  int64_t uptime_s = 0;  // By the monotonic clock.
   int64_t now_us = 0;
 };
 

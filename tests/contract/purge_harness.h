@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "base/time.h"
@@ -29,9 +31,31 @@ class PurgeTest : public StoreTest {
   void SetUp() override {
     StoreTest::SetUp();
     if (IsSkipped()) return;
+    SetUpTime();
     partner_.id = 1;
     partner_.partner_code = "p";
     partner_.effective_database_url = database_->url();
+  }
+
+  // All clocks of the test agree, and are proven, unless it says otherwise.
+  void SetUpTime() {
+    time_.proven = true;
+    time_now_us = &clock_.now_us;
+    database_off_us = 0;
+  }
+  retention::PurgeWitness witness() {
+    return {.time =
+                [this] {
+                  base::TimeView view = time_;
+                  view.wall_us = clock_.now_us;
+                  return view;
+                },
+            .database = &database_clock,
+            .clock_is_trusted = clock_is_trusted_};
+  }
+  static base::Result<std::optional<int64_t>> database_clock(partner::SqlClient* client) {
+    if (client->kind() == base::DatabaseKind::sqlite) return std::optional<int64_t>();
+    return std::optional<int64_t>(*time_now_us + database_off_us);
   }
 
   base::Result<PurgeOutcome> run(retention::Purge::Pause pause, bool only_if_due = false,
@@ -39,9 +63,11 @@ class PurgeTest : public StoreTest {
     auto client = retention::open_for_purge(partner_, partner::SqlMode::guest, limits);
     if (!client.ok()) return client.status();
     if (client.value() == nullptr) return PurgeOutcome::nothing_there;
-    retention::Purge purge(partner_, client.value().get(), holder, &clock_, std::move(pause));
+    retention::Purge purge(partner_, client.value().get(), holder, &clock_, std::move(pause),
+                           witness());
     auto outcome = purge.run(only_if_due);
     counts_ = purge.counts();
+    refusal_ = purge.refusal();
     return outcome;
   }
   // Runs to the end; the conversions purged.
@@ -55,6 +81,11 @@ class PurgeTest : public StoreTest {
   TestClock clock_;
   Partner partner_;
   PurgeCounts counts_;
+  base::TimeView time_;  // But for wall_us, which is clock_'s.
+  bool clock_is_trusted_ = false;
+  std::string refusal_;
+  static inline const int64_t* time_now_us = nullptr;
+  static inline int64_t database_off_us = 0;  // Of PostgreSQL's clock to ours.
 };
 
 }  // namespace postback::test

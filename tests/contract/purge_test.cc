@@ -241,6 +241,44 @@ TEST_P(Purges, TakeRowsThatAJournalBroughtLate) {
   EXPECT_EQ(repeat(store, "late"), RowResult::duplicate);
 }
 
+// Those of a partner that was disabled for weeks come later than three days below the floor.
+TEST_P(Purges, TakeRowsThatCameFarTooLateByTheDailyOneToo) {
+  TestStore& store = open_store();
+  store_many(store, 10, 31);
+  store_many(store, 10, 90);
+  EXPECT_EQ(purge(), 20);
+  TestBatch late;
+  add(&late, "late", 60).set(Field::click_id, "x");
+  add(&late, "later", 95).set(Field::click_id, "x");
+  ASSERT_EQ(store.commit(late), BatchResult::committed) << late.error;
+  clock_.now_us += kDayUs;
+  auto outcome = run([](uint64_t) { return true; }, true);
+  ASSERT_TRUE(outcome.ok()) << outcome.status().message();
+  EXPECT_EQ(outcome.value(), PurgeOutcome::complete);
+  EXPECT_EQ(counts_.purged, 2);
+  EXPECT_EQ(database_->value("SELECT count(*) FROM partner_conversions WHERE click_id = 'x'"), "0");
+  EXPECT_EQ(database_->value("SELECT swept_id FROM postback_purge"), "0") << "it begins anew";
+}
+
+// The look below the floor is bounded each day: the next one goes on where it ended.
+TEST_P(Purges, GoOnBelowTheFloorWhereTheLastOneEnded) {
+  TestStore& store = open_store();
+  store_many(store, 10, 90);
+  EXPECT_EQ(purge(), 10);
+  TestBatch late;
+  add(&late, "late", 60).set(Field::click_id, "x");
+  add(&late, "later", 95).set(Field::click_id, "x");
+  ASSERT_EQ(store.commit(late), BatchResult::committed) << late.error;
+  database_->run("UPDATE postback_purge SET swept_id = " +
+                 std::to_string(RowIds::first_of(clock_.now_us - 90 * kDayUs)));
+  for (const int64_t purged : {1, 1, 0}) {
+    clock_.now_us += kDayUs;
+    auto outcome = run([](uint64_t) { return true; }, true);
+    ASSERT_TRUE(outcome.ok()) << outcome.status().message();
+    EXPECT_EQ(counts_.purged, purged);
+  }
+}
+
 // Rows that an operator copied from another system, with ids that do not tell the time.
 TEST_P(Purges, LeaveYoungRowsWithLowIds) {
   TestStore& store = open_store();
@@ -266,7 +304,8 @@ TEST_P(Purges, AreForetoldExactly) {
   ASSERT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
   auto client = retention::open_for_purge(partner_, partner::SqlMode::read, {});
   ASSERT_TRUE(client.ok()) << client.status().message();
-  auto preview = retention::preview_purge(client.value().get(), partner_, clock_.now_us);
+  auto preview = retention::preview_purge(client.value().get(), partner_,
+                                          {.now_us = clock_.now_us, .gaps = {}});
   ASSERT_TRUE(preview.ok()) << preview.status().message();
   EXPECT_EQ(preview.value().day_count, 3);
   EXPECT_EQ(preview.value().first_day, "2026-05-30");

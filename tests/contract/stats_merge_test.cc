@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <iostream>
@@ -326,7 +327,8 @@ TEST_P(StatsMerges, AreForetoldExactly) {
   for (int round = 0; round < 2; ++round) {
     auto client = retention::open_for_purge(partner_, partner::SqlMode::read, {});
     ASSERT_TRUE(client.ok()) << client.status().message();
-    auto preview = retention::preview_purge(client.value().get(), partner_, clock_.now_us);
+    auto preview = retention::preview_purge(client.value().get(), partner_,
+                                            {.now_us = clock_.now_us, .gaps = {}});
     ASSERT_TRUE(preview.ok()) << preview.status().message();
     purge();
     EXPECT_EQ(counts_.stats.hours, preview.value().counts.stats.hours);
@@ -450,6 +452,30 @@ TEST_P(StatsMerges, TellARowThatCannotBeReadAndLeaveThePurgeComplete) {
   auto again = run(always, true);
   ASSERT_TRUE(again.ok()) << again.status().message();
   EXPECT_EQ(again.value(), PurgeOutcome::not_due);
+}
+
+// What cannot be read today cannot be read in two seconds: waiting as for a busy file cost 58 s.
+TEST_P(StatsMerges, MergeTheRestBesideRowsThatCannotBeReadWithoutWaitingForThem) {
+  if (std::string(GetParam()) != "sqlite") {
+    GTEST_SKIP() << "PostgreSQL's column takes no such value";
+  }
+  TestStore& store = open_store(11);
+  for (int64_t days_ago = 10; days_ago < 16; ++days_ago) add(store, ago(days_ago * kDayUs));
+  const std::string bad = text(base::minute_floor_us(ago(12 * kDayUs)));
+  const std::string no_time = text(base::minute_floor_us(ago(14 * kDayUs)));
+  database_->run("UPDATE postback_stats SET sale_amount = 'x' WHERE minute = '" + bad +
+                 "'; UPDATE postback_stats SET minute = '2020-no time' WHERE minute = '" + no_time +
+                 "'");
+  uint64_t longest_ns = 0;
+  const auto told = run([&longest_ns](uint64_t pause_ns) {
+    longest_ns = std::max(longest_ns, pause_ns);
+    return pause_ns != retention::kBusyPauseNs;
+  });
+  EXPECT_LT(longest_ns, retention::kBusyPauseNs) << "it waited as for a busy file";
+  ASSERT_FALSE(told.ok());
+  EXPECT_NE(told.status().message().find("2020-no time"), std::string::npos)
+      << told.status().message();
+  EXPECT_EQ(counts_.stats.hours, 4);
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, StatsMerges, testing::Values("sqlite", "postgresql"),

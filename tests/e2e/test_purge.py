@@ -72,13 +72,19 @@ class Purge(Suite):
                     for c in columns)
             self.execute(f"UPDATE {table} SET id = id - {ids}, {moved} WHERE {where}")
 
-    def leave_to_the_operator(self):
+    def leave_to_the_operator(self, days_ago=0):
         """The server takes it that the partner was purged just now, and that nothing was found: its
         own purge may have looked at the rows while they were young. It must be off."""
-        now = "now()" if self.cluster else "strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z'"
-        self.execute(f"INSERT INTO postback_purge (partner_id, finished_at) SELECT DISTINCT "
-                     f"partner_id, {now} FROM partner_conversions WHERE true ON CONFLICT "
-                     "(partner_id) DO UPDATE SET finished_at = excluded.finished_at, floor_id = 0")
+        then = (f"now() - interval '{days_ago} days'" if self.cluster else
+                f"strftime('%Y-%m-%dT%H:%M:%f', 'now', '-{days_ago} days') || '000Z'")
+        self.execute(f"INSERT INTO postback_purge (partner_id, finished_at, as_of) SELECT DISTINCT "
+                     f"partner_id, {then}, {then} FROM partner_conversions WHERE true ON CONFLICT "
+                     "(partner_id) DO UPDATE SET finished_at = excluded.finished_at, "
+                     "as_of = excluded.as_of, floor_id = 0")
+
+    def make_due(self):
+        """The last purge was yesterday, and found nothing. The server must be off."""
+        self.leave_to_the_operator(days_ago=1)
 
     def purge(self, *arguments):
         done = self.server.ctl("purge", "--partner", self.code, "--json", *arguments)
@@ -192,7 +198,7 @@ class Purge(Suite):
         self.send("a", "b")
         self.server.stop()
         self.age(31)
-        self.execute("DELETE FROM postback_purge")  # It was never purged.
+        self.make_due()
         self.server.start()
         wait_until(lambda: self.shown() == [], 20, "the server purges")
         wait_until(lambda: f"partner={self.code} purged 2 conversions" in self.server.log(), 10,
@@ -288,7 +294,7 @@ class Purge(Suite):
         self.send(*(f"s{i}" for i in range(400)))
         self.server.stop()
         self.age(31)
-        self.execute("DELETE FROM postback_purge")
+        self.make_due()
         self.server.start()
         wait_until(lambda: len(self.shown()) < 400, 20, "it has begun")
         status, seconds = self.server.stop()

@@ -31,6 +31,7 @@ struct Invocation {
   std::optional<std::string> id;
   bool dry_run = false;
   bool watch = false;
+  bool trust_clock = false;  // purge: by this machine's clock, whatever contradicts it.
   int limit = kQuarantineRowsDefault;
   std::vector<std::string> flags;  // The names of the flags that were given.
 };

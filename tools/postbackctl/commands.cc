@@ -142,17 +142,20 @@ std::span<const Command> commands() {
        "",
        0,
        0,
-       {"--json", "--partner", "--dry-run"},
+       {"--json", "--partner", "--dry-run", "--trust-clock"},
        "what is older than a partner keeps it",
        "Does now what each server does once a day: conversions older than data_retention_days\n"
        "lose their content and are shown no more, and only their ids stay, so that a repeat is a\n"
        "duplicate until dedupe_retention_days have passed. Quarantined postbacks of that age are\n"
        "deleted. The sums of /stats stay; those older than two days are merged by the hour, those\n"
        "older than 35 days by the UTC day. Works beside running servers, in small steps with\n"
-       "pauses, and may be interrupted and run again.\n\n"
+       "pauses, and may be interrupted and run again. Nothing is purged while the clock of this\n"
+       "machine contradicts DATA_DIR/clock.mark, the database's server or the last purge.\n\n"
        "  --partner CODE   only this partner's\n"
        "  --dry-run        say what would go, in rows and days, and what would be merged; change\n"
-       "                   nothing\n",
+       "                   nothing\n"
+       "  --trust-clock    purge by the clock of this machine, whatever contradicts it: look at\n"
+       "                   the date first, what is purged does not come back\n",
        run_purge},
       {"journal verify",
        "",

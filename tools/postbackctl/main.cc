@@ -20,7 +20,7 @@ using base::Status;
 // A flag without a value.
 bool is_switch(const std::string& name) {
   return name == "--json" || name == "--show-secrets" || name == "--restore" ||
-         name == "--dry-run" || name == "--watch";
+         name == "--dry-run" || name == "--watch" || name == "--trust-clock";
 }
 
 std::string usage_of(const Command& command) {
@@ -136,6 +136,7 @@ Status read_flags(const std::vector<std::string>& arguments, Invocation* invocat
       if (name == "--restore") invocation->restore = true;
       if (name == "--dry-run") invocation->dry_run = true;
       if (name == "--watch") invocation->watch = true;
+      if (name == "--trust-clock") invocation->trust_clock = true;
       continue;
     }
     if (equals == std::string::npos && i + 1 == arguments.size()) {
@@ -175,7 +176,7 @@ int run(const std::vector<std::string>& command_line, const std::vector<std::str
   base::Result<base::SettingsResult> read =
       base::read_settings(command_line, environment,
                           {"--json", "--show-secrets", "--restore", "--dry-run", "--watch",
-                           "--partner", "--reason", "--id", "--limit"});
+                           "--trust-clock", "--partner", "--reason", "--id", "--limit"});
   if (!read.ok()) return fail(read.status().message(), kUsage);
   base::SettingsResult result = read.take();
   Invocation invocation;

@@ -10,6 +10,8 @@
 
 #include "base/json_writer.h"
 #include "base/time.h"
+#include "base/time_guard.h"
+#include "base/time_mark.h"
 #include "command.h"
 #include "control.h"
 #include "quarantine_choice.h"
@@ -23,6 +25,7 @@ using base::Result;
 using base::Status;
 using partner::SqlClient;
 using retention::PurgePreview;
+using retention::PurgeWitness;
 
 // Counting what would go reads all of it.
 constexpr partner::SqlLimits kCountLimits{.connect_ms = 5000, .statement_ms = 900'000};
@@ -42,14 +45,29 @@ bool rest(uint64_t pause_ns) {
   return interrupted == 0;
 }
 
+// What this machine's clock is worth, by the mark that its server keeps in DATA_DIR. A machine
+// without a server has none; then the partner's database is what contradicts the clock.
+base::TimeView time_view(const Invocation& invocation) {
+  base::TimeGuard guard(base::load_mark(invocation.settings.data_dir));
+  return guard.look(base::sample_clocks());
+}
+
+Status refused(const std::string& reason) {
+  return Status::error(reason +
+                       ". Nothing was purged. If you know that the clock of this machine is right: "
+                       "postbackctl purge --trust-clock");
+}
+
 // What was done, also where the status is an error; days are told by a dry run only.
-Status purge(const Partner& partner, PurgePreview* done) {
+Status purge(const Invocation& invocation, const Partner& partner, PurgePreview* done) {
   Result<std::unique_ptr<SqlClient>> client =
       retention::open_for_purge(partner, partner::SqlMode::guest, kToolLimits);
   if (!client.ok() || client.value() == nullptr) return client.status();
   std::random_device random;
   const auto holder = static_cast<int64_t>(((uint64_t{random()} << 31) ^ random()) | 1);
-  retention::Purge purge(partner, client.value().get(), holder, &base::system_clock(), rest);
+  retention::Purge purge(partner, client.value().get(), holder, &base::system_clock(), rest,
+                         {.time = [&invocation] { return time_view(invocation); },
+                          .clock_is_trusted = invocation.trust_clock});
   Result<retention::PurgeOutcome> outcome = purge.run(false);
   done->counts = purge.counts();
   if (outcome.ok() && outcome.value() == retention::PurgeOutcome::of_another) {
@@ -60,15 +78,23 @@ Status purge(const Partner& partner, PurgePreview* done) {
   if (outcome.ok() && outcome.value() == retention::PurgeOutcome::stopped) {
     return Status::error("interrupted; run it again to go on");
   }
+  if (outcome.ok() && outcome.value() == retention::PurgeOutcome::clock_doubted) {
+    return refused(purge.refusal());
+  }
   return outcome.status();
 }
 
-Status preview(const Partner& partner, PurgePreview* found) {
+Status preview(const Invocation& invocation, const Partner& partner, PurgePreview* found) {
   Result<std::unique_ptr<SqlClient>> client =
       retention::open_for_purge(partner, partner::SqlMode::read, kCountLimits);
   if (!client.ok() || client.value() == nullptr) return client.status();
+  const PurgeWitness witness{.time = [&invocation] { return time_view(invocation); },
+                             .clock_is_trusted = invocation.trust_clock};
+  Result<retention::PurgeTime> time =
+      retention::time_of_purge(client.value().get(), partner.id, witness);
+  if (!time.ok()) return refused(time.status().message());
   Result<PurgePreview> counted =
-      retention::preview_purge(client.value().get(), partner, base::system_clock().wall_us());
+      retention::preview_purge(client.value().get(), partner, time.value());
   if (counted.ok()) *found = counted.take();
   return counted.status();
 }
@@ -147,7 +173,8 @@ int run_purge(const Invocation& invocation) {
   for (const Partner& partner : partners.value()) {
     if (interrupted != 0) break;
     PurgePreview report;
-    const Status status = dry_run ? preview(partner, &report) : purge(partner, &report);
+    const Status status =
+        dry_run ? preview(invocation, partner, &report) : purge(invocation, partner, &report);
     if (!status.ok()) {
       warn("partner " + partner.partner_code + " is not done: " + status.message());
       complete = false;

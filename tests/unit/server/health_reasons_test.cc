@@ -57,6 +57,17 @@ TEST_F(HealthReasons, NameALateDatabaseAndAWrongSchemaToo) {
   EXPECT_THAT(reasons(), ElementsAre("database"));
 }
 
+TEST_F(HealthReasons, NameAClockThatIsNotBelievedHereOrAtAPartnersDatabase) {
+  process_.time.state = base::ClockState::behind;
+  process_.time.reason = "set it right";
+  EXPECT_THAT(reasons(), ElementsAre("clock"));
+  EXPECT_THAT(health(), HasSubstr(R"("clock":{"state":"behind","error":"set it right"})"));
+  process_.time = {};
+  EXPECT_THAT(reasons(), IsEmpty());
+  process_.retention.doubted = 1;
+  EXPECT_THAT(reasons(), ElementsAre("clock"));
+}
+
 TEST_F(HealthReasons, DoNotNameAJournalThatIsOffOrBeingPrepared) {
   for (const char* state : {"off", "preparing"}) {
     process_.journal.state = state;
