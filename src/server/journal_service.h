@@ -27,11 +27,11 @@ struct HeldRecords {
 // For /health, /info and /metrics.
 struct JournalReport {
   bool is_on = false;
-  std::string state;     // "off", "preparing", "ready", "refusing", "failed".
-  std::string reason;    // Why it is on or off.
-  std::string error;     // Why it takes nothing, or the last failure.
+  std::string state;        // "off", "preparing", "ready", "refusing", "failed".
+  std::string reason;       // Why it is on or off.
+  std::string error;        // Why it takes nothing, or the last failure.
   std::string space_error;  // The disk is nearly full; empty: it is not.
-  bool damaged = false;  // Acknowledged records were found to be lost at the start.
+  bool damaged = false;     // Acknowledged records were found to be lost at the start.
   uint64_t failed_frames = 0;
   uint64_t segments = 0;  // That wait to be drained, beside the one being written.
   uint64_t waiting = 0;   // Records, of all partners.

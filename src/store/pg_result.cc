@@ -1,6 +1,7 @@
 #include "store/pg_result.h"
 
 #include <charconv>
+#include <iterator>
 #include <optional>
 #include <string>
 
@@ -60,13 +61,18 @@ bool take_stats(const PGresult* result, StoreStats* stats) {
   return row.ok();
 }
 
-bool take_conversions(const PGresult* result, std::vector<StoredConversion>* rows) {
+bool take_conversions(const PGresult* result, StoreRead* read) {
   if (PQnfields(result) != 15) return false;
+  std::vector<StoredConversion>* rows = &read->conversions;
   rows->reserve(static_cast<size_t>(PQntuples(result)));
+  int64_t bytes = 0;
   for (int i = 0; i < PQntuples(result); ++i) {
     RowReader row(result, i);
+    const int64_t id = row.integer();
+    // Rows that share an id stay together: the next page begins below the last one's.
+    if (bytes >= read->bytes_max && rows->back().id != id) break;
     StoredConversion& stored = rows->emplace_back();
-    stored.id = row.integer();
+    stored.id = id;
     stored.conversion_id = row.text().value_or("");
     stored.offer_id = row.text();
     stored.offer_name = row.text();
@@ -82,7 +88,9 @@ bool take_conversions(const PGresult* result, std::vector<StoredConversion>* row
     stored.is_duplicate = row.boolean();
     stored.received_at_us = row.integer();
     if (!row.ok()) return false;
+    bytes += page_row_bytes(stored);
   }
+  read->more = bytes >= read->bytes_max || std::ssize(*rows) >= read->limit;
   return true;
 }
 

@@ -19,7 +19,8 @@ namespace postback::server {
 
 class ConnectionsFixture : public ::testing::Test, public RequestHandler {
  protected:
-  ConnectionsFixture() : connections_(&loop_, &base::system_clock(), this) {
+  explicit ConnectionsFixture(size_t held_bytes_max = kHalfSentBytesMax)
+      : connections_(&loop_, &base::system_clock(), this, held_bytes_max) {
     connections_.start(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   }
   ~ConnectionsFixture() override {
