@@ -75,19 +75,37 @@ struct StoredConversion {
   int64_t received_at_us = 0;
 };
 
+// How much of a page's answer its rows may take: a page ends with the row that reaches it. A row
+// has 400 KB at most (its parameters, each byte escaped), and a usual page of 1000 rows 700 KB.
+constexpr int64_t kPageBytesMax = 1024 * 1024;
+
+// What a row takes in an answer: names, numbers and times, which are about the same in all of them,
+// and the texts that differ.
+constexpr int64_t kPageRowOwnBytes = 400;
+inline int64_t page_row_bytes(const StoredConversion& row) {
+  size_t bytes = kPageRowOwnBytes + row.conversion_id.size();
+  for (const auto* text : {&row.offer_id, &row.offer_name, &row.media_id, &row.sub_id,
+                           &row.click_id, &row.processing_error, &row.raw_data}) {
+    if (text->has_value()) bytes += (*text)->size();
+  }
+  return static_cast<int64_t>(bytes);
+}
+
 // A read. Owned by the caller; lent to the store from read() to read_done().
 struct StoreRead : Message {
   enum class Kind : uint8_t { stats, conversions };
   Kind kind = Kind::stats;
   int32_t partner_id = 0;
-  int64_t since_us = 0;           // stats: the rows from the minute that holds this time on.
-  int32_t limit = 10;             // conversions: at most 1000 rows, newest (highest id) first,
-  int64_t before_id = INT64_MAX;  // with ids below this one.
+  int64_t since_us = 0;               // stats: the rows from the minute that holds this time on.
+  int32_t limit = 10;                 // conversions: at most 1000 rows, newest (highest id) first,
+  int64_t before_id = INT64_MAX;      // with ids below this one, until bytes_max is reached
+  int64_t bytes_max = kPageBytesMax;  // (by page_row_bytes(); one row there always is).
   // Result:
   bool ok = false;
   std::string error;
   StoreStats stats;
   std::vector<StoredConversion> conversions;
+  bool more = false;  // conversions: the page ended at one of its bounds, so there may be more.
 };
 
 class StoreClient {

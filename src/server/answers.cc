@@ -258,7 +258,7 @@ void append_conversions(std::string* out, const Partner& partner, const ingest::
   }
   // The cursor is text: a 64-bit number would not survive clients that read numbers as doubles.
   out->append("],\"next_cursor\":");
-  if (static_cast<int32_t>(job.conversions.size()) == job.limit && job.limit > 0) {
+  if (job.more && !job.conversions.empty()) {
     out->push_back('"');
     append_integer(out, job.conversions.back().id);
     out->push_back('"');

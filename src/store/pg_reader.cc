@@ -28,6 +28,7 @@ void PgReader::read(StoreRead& read) {
   read.ok = false;
   read.error.clear();
   read.conversions.clear();
+  read.more = false;
   read.stats = StoreStats{};
   if (shut_ || queue_.size() >= kReadsQueuedMax) {
     finish(&read, shut_ ? "the store is closing" : "too many reads wait for the database");
@@ -55,6 +56,7 @@ void PgReader::send_next() {
   } else {
     parameters_.add_int8(read.before_id);
     parameters_.add_int8(std::clamp(read.limit, 0, kRowsMax));
+    parameters_.add_int8(read.bytes_max);
     pipeline->execute(kReadConversions, parameters_);
   }
   pipeline->sync();
@@ -65,9 +67,8 @@ void PgReader::session_result(const PGresult* result) {
   StoreRead* read = queue_.front().read;
   switch (PQresultStatus(result)) {
     case PGRES_TUPLES_OK: {
-      const bool taken = read->kind == StoreRead::Kind::stats
-                             ? take_stats(result, &read->stats)
-                             : take_conversions(result, &read->conversions);
+      const bool taken = read->kind == StoreRead::Kind::stats ? take_stats(result, &read->stats)
+                                                              : take_conversions(result, read);
       if (!taken) error_ = "the database holds a value that this program cannot read";
       return;
     }

@@ -1,6 +1,7 @@
 #include "store/pg_result.h"
 
 #include <charconv>
+#include <iterator>
 #include <optional>
 #include <string>
 
@@ -60,10 +61,12 @@ bool take_stats(const PGresult* result, StoreStats* stats) {
   return row.ok();
 }
 
-bool take_conversions(const PGresult* result, std::vector<StoredConversion>* rows) {
+bool take_conversions(const PGresult* result, StoreRead* read) {
   if (PQnfields(result) != 15) return false;
+  std::vector<StoredConversion>* rows = &read->conversions;
   rows->reserve(static_cast<size_t>(PQntuples(result)));
-  for (int i = 0; i < PQntuples(result); ++i) {
+  int64_t bytes = 0;
+  for (int i = 0; i < PQntuples(result) && bytes < read->bytes_max; ++i) {
     RowReader row(result, i);
     StoredConversion& stored = rows->emplace_back();
     stored.id = row.integer();
@@ -82,7 +85,9 @@ bool take_conversions(const PGresult* result, std::vector<StoredConversion>* row
     stored.is_duplicate = row.boolean();
     stored.received_at_us = row.integer();
     if (!row.ok()) return false;
+    bytes += page_row_bytes(stored);
   }
+  read->more = bytes >= read->bytes_max || std::ssize(*rows) == read->limit;
   return true;
 }
 

@@ -4,13 +4,12 @@
 
 #include <libpq-fe.h>
 
-#include <vector>
-
 #include "postback/store.h"
 
 namespace postback::store {
 
 [[nodiscard]] bool take_stats(const PGresult* result, StoreStats* stats);
-[[nodiscard]] bool take_conversions(const PGresult* result, std::vector<StoredConversion>* rows);
+// Fills read->conversions and read->more.
+[[nodiscard]] bool take_conversions(const PGresult* result, StoreRead* read);
 
 }  // namespace postback::store

@@ -1,5 +1,7 @@
 #include "store/pg_statements.h"
 
+#include "postback/store.h"
+
 namespace postback::store {
 namespace {
 
@@ -93,6 +95,17 @@ constexpr PgStatement kWriter[] = {
 
 #define MICROSECONDS(column) "(extract(epoch FROM " column ") * 1000000)::int8"
 
+#define PAGE_ROWS                                                                         \
+  "p.partner_id = $1::int4 AND p.purged_at IS NULL AND p.id >= coalesce((SELECT floor_id" \
+  " FROM postback_purge WHERE partner_id = $1::int4), 0)"
+#define PAGE_ROW_BYTES                                                                 \
+  "(400 + octet_length(p.conversion_id) + coalesce(octet_length(p.offer_id), 0)"       \
+  " + coalesce(octet_length(p.offer_name), 0) + coalesce(octet_length(p.media_id), 0)" \
+  " + coalesce(octet_length(p.sub_id), 0) + coalesce(octet_length(p.click_id), 0)"     \
+  " + coalesce(octet_length(p.processing_error), 0)"                                   \
+  " + coalesce(octet_length(p.raw_data::text), 0))"
+static_assert(kPageRowOwnBytes == 400);
+
 constexpr PgStatement kReader[] = {
     {kReadStats,
      "SELECT coalesce(sum(conversion_count), 0)::int8, coalesce(sum(duplicate_count), 0)::int8,"
@@ -101,29 +114,40 @@ constexpr PgStatement kReader[] = {
          "max(last_conversion_at)") " FROM postback_stats WHERE partner_id = $1::int4 AND minute "
                                     ">= $2::timestamptz"},
 
-    // Walks the primary key (id, conversion_id) downwards. Several partners may share a database;
-    // then rows of the others are stepped over. An index on (partner_id, id) would avoid that and
-    // cost every insert a third index, for a page that people look at now and then, in a layout
-    // that is not the default (each partner has its own database): read_ms bounds the walk.
-    // It ends where everything is purged: without that bound the last page of a partner would
-    // step over a year of purged rows.
+    // Walks the primary key (id, conversion_id) downwards: first a few rows at a time, only
+    // measuring them, until there are $3 rows or they take $4 bytes (page_row_bytes()), then reads
+    // so far, a few rows too much at most (take_conversions() leaves them out). Without the
+    // measuring a page of large rows would be some hundred MB in this process. Several partners may
+    // share a database; then rows of the others are stepped over. An index on (partner_id, id)
+    // would avoid that and cost every insert a third index, for a page that people look at now and
+    // then, in a layout that is not the default (each partner has its own database): read_ms bounds
+    // the walk. It ends where everything is purged: without that bound the last page of a partner
+    // would step over a year of purged rows.
     {kReadConversions,
-     "SELECT id, conversion_id, offer_id, offer_name, media_id, sub_id, click_id,"
+     "WITH RECURSIVE walk AS (SELECT $2::int8 AS from_id, 0::int8 AS row_count, 0::int8 AS bytes"
+     " UNION ALL"
+     " SELECT part.from_id, walk.row_count + part.row_count, walk.bytes + part.bytes"
+     " FROM walk CROSS JOIN LATERAL (SELECT min(p.id) AS from_id, count(*) AS row_count,"
+     " sum(" PAGE_ROW_BYTES ") AS bytes FROM (SELECT * FROM partner_conversions p"
+     " WHERE p.id < walk.from_id AND " PAGE_ROWS
+     " ORDER BY p.id DESC LIMIT least($3::int8, 32)) AS p) AS part"
+     " WHERE walk.row_count < $3::int8 AND walk.bytes < $4::int8 AND part.row_count > 0)"
+     " SELECT id, conversion_id, offer_id, offer_name, media_id, sub_id, click_id,"
      " usd_sale_amount, usd_earning, " MICROSECONDS(
          "conversion_datetime") ","
                                 " processing_error, raw_data, is_processed, "
                                 "is_duplicate, " MICROSECONDS(
-                                    "received_at") " FROM partner_conversions WHERE partner_id = "
-                                                   "$1::int4 AND id < $2::int8"
-                                                   " AND id >= coalesce((SELECT floor_id FROM"
-                                                   " postback_purge WHERE partner_id = $1::int4), "
-                                                   "0) AND purged_at IS NULL"
-                                                   " ORDER BY id DESC LIMIT $3::int8"},
+                                    "received_at") " FROM partner_conversions p WHERE p.id < "
+                                                   "$2::int8 AND " PAGE_ROWS
+                                                   " ORDER BY p.id DESC LIMIT least($3::int8, "
+                                                   "(SELECT max(row_count) FROM walk))"},
 };
 
 #undef ADD_TO_STATS
 #undef INSERT_CONVERSIONS
 #undef MICROSECONDS
+#undef PAGE_ROWS
+#undef PAGE_ROW_BYTES
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 #include "store/sqlite_queries.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <string>
 
@@ -101,10 +102,12 @@ SqliteResult query_conversions(SqliteConnection* connection, StoreRead* read) {
   statement.bind(2, read->before_id);
   statement.bind(3, std::clamp(read->limit, 0, kRowsMax));
   bool row = false;
-  while ((result = statement.step(&row)) == SqliteResult::ok && row) {
-    read->conversions.push_back(stored_conversion(statement));
+  int64_t bytes = 0;
+  while (bytes < read->bytes_max && (result = statement.step(&row)) == SqliteResult::ok && row) {
+    bytes += page_row_bytes(read->conversions.emplace_back(stored_conversion(statement)));
   }
   if (result != SqliteResult::ok) read->conversions.clear();
+  read->more = bytes >= read->bytes_max || std::ssize(read->conversions) == read->limit;
   return result;
 }
 

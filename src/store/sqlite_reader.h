@@ -17,7 +17,7 @@ class SqliteReader final : public SqliteThread {
   // `writer` gets the `leave` jobs, once the connection here is closed: so the writer's is the
   // last one, whose closing checkpoints the WAL and removes it.
   SqliteReader(const std::string& path, SqliteWriter* writer)
-      : SqliteThread("sqlite-reader"), path_(path), writer_(writer) {}
+      : SqliteThread("sqlite-reader", kNiceness), path_(path), writer_(writer) {}
   ~SqliteReader() { stop(); }
 
   // Any thread; waits for the read in progress, so never called on a core. The next read opens the
@@ -25,6 +25,10 @@ class SqliteReader final : public SqliteThread {
   void disconnect();
 
  private:
+  // Where processors are scarce, cores and writers come first: a page of a thousand rows is some
+  // milliseconds of work.
+  static constexpr int kNiceness = 10;
+
   void serve() override;
   void answer(SqliteJob* job);
   SqliteResult read(SqliteJob* job);

@@ -85,6 +85,7 @@ void SqliteStore::read(StoreRead& read) {
   read.error.clear();
   read.stats = StoreStats();
   read.conversions.clear();
+  read.more = false;
   SqliteJob* job = read_jobs_.emplace_back(std::make_unique<SqliteJob>()).get();
   job->kind = SqliteJob::Kind::read;
   job->read = &read;

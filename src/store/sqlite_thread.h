@@ -15,7 +15,7 @@ namespace postback::store {
 
 class SqliteThread : private MessageReceiver {
  public:
-  explicit SqliteThread(const char* name) : name_(name) {}
+  explicit SqliteThread(const char* name, int niceness = 0) : name_(name), niceness_(niceness) {}
   SqliteThread(const SqliteThread&) = delete;
   SqliteThread& operator=(const SqliteThread&) = delete;
 
@@ -46,6 +46,7 @@ class SqliteThread : private MessageReceiver {
   void receive(Message& message) final;
 
   const char* const name_;  // At most 15 bytes, as the kernel shows it.
+  const int niceness_;      // Of the thread, see setpriority(2).
   io::Mailbox mailbox_{nullptr};
   std::deque<SqliteJob*> waiting_;
   Message stop_message_;

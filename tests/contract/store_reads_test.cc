@@ -186,6 +186,54 @@ TEST_P(StoreReads, GiveAThousandRowsAtMost) {
   EXPECT_EQ(store.conversions(1).conversions.size(), 1u);
 }
 
+// A page of 1000 rows of 60 KB was 369 MB.
+TEST_P(StoreReads, EndAPageWithTheRowThatReachesItsBytes) {
+  TestStore& store = open_store();
+  const std::string raw_data = "{\"a\":\"" + std::string(60'000, 'x') + "\"}";
+  std::set<int64_t> expected;
+  for (int n = 0; n < 3; ++n) {
+    TestBatch batch;
+    for (int i = 0; i < 20; ++i) {
+      Conversion& conversion = batch.add("b" + std::to_string(next_id()));
+      if (i % 4 != 0) conversion.set(Field::raw_data, raw_data);
+      expected.insert(conversion.id);
+    }
+    ASSERT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
+  }
+  std::set<int64_t> seen;
+  int64_t before_id = INT64_MAX;
+  for (int page_count = 1;; ++page_count) {
+    const StoreRead page = store.conversions(1000, before_id);
+    ASSERT_TRUE(page.ok) << page.error;
+    int64_t bytes = 0;
+    for (const StoredConversion& stored : page.conversions) {
+      EXPECT_LT(bytes, kPageBytesMax) << "a row behind the end";
+      bytes += page_row_bytes(stored);
+      EXPECT_LT(stored.id, before_id);
+      before_id = stored.id;
+      seen.insert(stored.id);
+    }
+    if (!page.more) {
+      EXPECT_EQ(page_count, 3);
+      EXPECT_LT(bytes, kPageBytesMax);
+      break;
+    }
+    EXPECT_GE(bytes, kPageBytesMax);
+    ASSERT_LT(page_count, 5);
+  }
+  EXPECT_EQ(seen, expected);
+}
+
+TEST_P(StoreReads, TellWhetherThereMayBeMore) {
+  TestStore& store = open_store();
+  TestBatch batch;
+  for (int i = 0; i < 5; ++i) batch.add("t" + std::to_string(i));
+  ASSERT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
+  EXPECT_TRUE(store.conversions(4).more);
+  EXPECT_TRUE(store.conversions(5).more) << "the next page tells";
+  EXPECT_FALSE(store.conversions(6).more);
+}
+
 TEST_P(StoreReads, RunBesideTheBatches) {
   TestStore& store = open_store();
   std::deque<TestBatch> batches;
