@@ -122,8 +122,11 @@ class WithStandby(Identity):
                        f"database_url=postgresql://postgres@{hosts}/rector_db")
 
     def conversions_on(self, cluster):
-        return {row.split("|")[0] for row in cluster.sql(
-            "SELECT conversion_id FROM partner_conversions", "rector_db").split()}
+        try:
+            return set(cluster.sql("SELECT conversion_id FROM partner_conversions",
+                                   "rector_db").split())
+        except RuntimeError:  # The standby has not heard of the database yet, or of its tables.
+            return set()
 
     def fail_over(self):
         """Returns the ids that the standby has, and those that it lost."""
