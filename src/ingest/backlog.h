@@ -128,10 +128,25 @@ class Backlog {
   PartnerBacklog& of(int32_t partner_id);
   // Records that wait, of all partners.
   uint64_t waiting() const;
+  // Some lane has given live postbacks to its database: replays leave room for all of them, whose
+  // databases, disk and CPUs may be the same. Monotonic times of the loops, exact to kLiveStepNs.
+  void note_live(uint64_t now_ns) {
+    if (now_ns > live_ns_.load(std::memory_order_relaxed) + kLiveStepNs) {
+      live_ns_.store(now_ns, std::memory_order_relaxed);
+    }
+  }
+  bool is_live(uint64_t now_ns) const {
+    return now_ns < live_ns_.load(std::memory_order_relaxed) + kLiveNs;
+  }
+
   // Visits in no order; partners that never had a record may be among them.
   void for_each(const std::function<void(int32_t, const PartnerBacklog&)>& visit) const;
 
  private:
+  static constexpr uint64_t kLiveStepNs = 20'000'000;
+  static constexpr uint64_t kLiveNs = 200'000'000;
+
+  std::atomic<uint64_t> live_ns_{0};
   mutable std::mutex mutex_;
   absl::flat_hash_map<int32_t, std::unique_ptr<PartnerBacklog>> partners_;
 };
