@@ -43,8 +43,10 @@ class LaneSuspectsTest : public JournalLaneFixture,
         continue;
       }
       ++failures_;
+      store_->accepting = false;  // From the failure on, before the lane hears of it.
       while (!store_->submitted.empty()) finish_batch(GetParam());
       set_state(GetParam() == BatchResult::schema ? StoreState::schema_wrong : StoreState::down);
+      store_->accepting = true;
       set_state(StoreState::up);
     }
   }
