@@ -140,12 +140,27 @@ class Backlog {
   size_t owner_count() const { return owner_count_.load(std::memory_order_relaxed); }
   // Records that wait, of all partners.
   uint64_t waiting() const;
+  // Some lane has given live postbacks to its database: replays leave room for all of them, whose
+  // databases, disk and CPUs may be the same. Monotonic times of the loops, exact to kLiveStepNs.
+  void note_live(uint64_t now_ns) {
+    if (now_ns > live_ns_.load(std::memory_order_relaxed) + kLiveStepNs) {
+      live_ns_.store(now_ns, std::memory_order_relaxed);
+    }
+  }
+  bool is_live(uint64_t now_ns) const {
+    return now_ns < live_ns_.load(std::memory_order_relaxed) + kLiveNs;
+  }
+
   // In the order of owners; some that never had a record may be among them.
   void for_each(
       const std::function<void(const journal::Owner&, const PartnerBacklog&)>& visit) const;
   void for_each_owner(const std::function<void(const journal::Owner&, PartnerBacklog&)>& visit);
 
  private:
+  static constexpr uint64_t kLiveStepNs = 20'000'000;
+  static constexpr uint64_t kLiveNs = 200'000'000;
+
+  std::atomic<uint64_t> live_ns_{0};
   mutable std::mutex mutex_;
   std::map<journal::Owner, std::unique_ptr<PartnerBacklog>> owners_;
   std::atomic<size_t> owner_count_{0};

@@ -30,8 +30,8 @@ constexpr uint64_t kStopPumpNs = 50'000'000;
 constexpr size_t kBatchesKept = 4;
 
 std::string stuck_line(const Partner& partner, const Stuck& stuck) {
-  std::string line = "partner " + std::to_string(partner.id) + " (" + partner.partner_code +
-                     ") since ";
+  std::string line =
+      "partner " + std::to_string(partner.id) + " (" + partner.partner_code + ") since ";
   base::append_iso8601(&line, stuck.since_us);
   if (stuck.row_id != 0) {
     line += ", row " + std::to_string(stuck.row_id) + " of conversion ";

@@ -84,7 +84,7 @@ bool DrainPart::add(uint32_t slice, const Conversion& conversion, journal::Posit
   row.partner_id = partner().id;  // It may have been assigned.
   batch->byte_count += conversion.byte_count();
   read_ = {position.lsn, position.record + 1};
-  const size_t rows_max = std::clamp(backlog_->batch_rows(), kReplayRowsMin, kReplayRowsMax);
+  const size_t rows_max = std::min(backlog_->batch_rows(), kReplayRowsMax);
   return batch->row_count >= rows_max || batch->byte_count >= kReplayBytesMax;
 }
 

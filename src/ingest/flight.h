@@ -21,9 +21,13 @@ struct Flight : Batch {
   uint64_t begun_ns = 0;          // When its oldest row came.
   uint64_t submitted_ns = 0;      // When the store got it.
   bool has_slot = false;          // Of the database server; see SubmitGate.
+  bool is_suspect = false;        // Its rows are; see Suspects. It is alone with the store.
   ReplayBatch* replay = nullptr;  // Its rows are records of the journal.
 
   size_t row_count() const { return postbacks.size() + quarantined_postbacks.size(); }
+  Postback& first_row() const {  // row_count() > 0.
+    return postbacks.empty() ? *quarantined_postbacks.front() : *postbacks.front();
+  }
   // Keeps `row_count` rows from the front, conversions first; the others go to `rest`, which is
   // empty.
   void cut(size_t row_count, Flight* rest);
@@ -35,6 +39,7 @@ struct Flight : Batch {
     sample.clear();
     duplicate_count = 0;
     byte_count = 0;
+    is_suspect = false;
     replay = nullptr;
   }
 };

@@ -155,7 +155,8 @@ void Lane::mark_dirty() {
 
 void Lane::flush() {
   dirty_ = false;
-  while (store_->can_submit() && !store_closing_) {
+  if (suspect_waits_) submit_replays();  // Live postbacks leave it a moment for itself.
+  while (store_->can_submit() && !store_closing_ && !suspect_waits_ && !is_trying_suspects()) {
     if (waiting_.empty() && !is_worth_a_batch()) break;
     if (!take_slot()) break;
     std::unique_ptr<Flight> flight;
@@ -165,11 +166,16 @@ void Lane::flush() {
     } else {
       flight = std::exchange(open_, flights_.take());
     }
-    if (std::unique_ptr<Flight> rest = cut_to_size(flight.get())) {
+    if (std::unique_ptr<Flight> rest = cut_to_size(flight.get(), kBatchRowsMax)) {
       waiting_.push_front(std::move(rest));
     }
+    const bool is_to_wait = flight->is_suspect && !submitted_.empty();
+    if (is_to_wait || is_refused(*flight)) slot_ready_ = server_ != nullptr;  // Not used by it.
+    if (is_to_wait) {
+      waiting_.push_front(std::move(flight));
+      break;
+    }
     if (is_refused(*flight)) {
-      slot_ready_ = server_ != nullptr;  // Not used by this one.
       const std::string error = suspects_.error(*flight->postbacks.front());
       quarantine_refused_row(std::move(flight), error);
       continue;
@@ -200,6 +206,10 @@ void Lane::slot_granted() {
 
 void Lane::give_slot_back(Flight* flight) {
   if (std::exchange(flight->has_slot, false)) server_->leave();
+}
+
+bool Lane::is_trying_suspects() const {
+  return submitted_.size() == 1 && submitted_.front()->is_suspect;
 }
 
 bool Lane::is_worth_a_batch() const {
@@ -240,6 +250,9 @@ void Lane::submit(std::unique_ptr<Flight> flight) {
   flight->result = BatchResult::pending;
   flight->error.clear();
   flight->id_taken = false;
+  if (flight->replay == nullptr && environment_.backlog != nullptr) {
+    environment_.backlog->note_live(flight->submitted_ns);
+  }
   ++counters_.batches;
   counters_.batch_rows.add(flight->row_count());
   Batch& batch = *flight;

@@ -182,6 +182,7 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   void mark_dirty();
   std::string name() const;  // For the log.
   bool is_worth_a_batch() const;
+  bool is_trying_suspects() const;
   void submit(std::unique_ptr<Flight> flight);
   void committed(Flight& flight);
   void failed(Flight& flight);
@@ -202,7 +203,7 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   void replay_tail();
 
   // lane_refusals.cc: rows that the database refuses, and batches that it does not take.
-  std::unique_ptr<Flight> cut_to_size(Flight* flight);
+  std::unique_ptr<Flight> cut_to_size(Flight* flight, size_t rows_max);
   bool is_refused(const Flight& flight);
   void note_committed(const Flight& flight);
   void note_failure(const Flight& flight);
@@ -230,6 +231,7 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   void learn_recovered_ids();
 
   // lane_replay.cc: the way back out of it.
+  bool is_beside_live() const;
   bool may_replay() const;
   void submit_replays();
   bool prepare_replay();
@@ -262,6 +264,7 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   FlightPool flights_;
   BatchSize batch_size_;
   Suspects suspects_;
+  bool suspect_waits_ = false;  // A replayed one, until nothing else is with the store.
   std::unique_ptr<Flight> open_;
   std::deque<std::unique_ptr<Flight>> waiting_;  // Full, or parts of refused batches; before open_.
   std::deque<std::unique_ptr<Flight>> submitted_;  // With the store, oldest first.

@@ -30,10 +30,15 @@ bool keep_bytes_only(Conversion* conversion) {
 
 }  // namespace
 
-// Leaves in the flight what may go together; the rest is to go after it. nullptr: all may.
-std::unique_ptr<Flight> Lane::cut_to_size(Flight* flight) {
-  size_t rows_max = batch_size_.rows_max();
-  if (!suspects_.empty()) rows_max = std::min(rows_max, suspects_.arrange(flight));
+// Leaves in the flight what may go together, at most `rows_max` rows; the rest is to go after it.
+// nullptr: all may.
+std::unique_ptr<Flight> Lane::cut_to_size(Flight* flight, size_t rows_max) {
+  rows_max = std::min(rows_max, batch_size_.rows_max());
+  flight->is_suspect = false;
+  if (!suspects_.empty() && flight->row_count() > 0) {
+    rows_max = std::min(rows_max, suspects_.arrange(flight));
+    flight->is_suspect = suspects_.contains(flight->first_row());
+  }
   if (flight->row_count() <= rows_max) return nullptr;
   std::unique_ptr<Flight> rest = flights_.take();
   flight->cut(rows_max, rest.get());
@@ -61,12 +66,8 @@ void Lane::note_failure(const Flight& flight) {
   suspects_.failed(flight, environment_.loop->now_ns());
   if (backlog_ == nullptr) return;
   backlog_->set_batch_rows(batch_size_.rows_max());
-  const Postback* alone = nullptr;
-  if (flight.row_count() == 1) {
-    alone =
-        flight.postbacks.empty() ? flight.quarantined_postbacks.front() : flight.postbacks.front();
-  }
-  tell_stuck(alone, flight.error);
+  const bool is_alone = flight.row_count() == 1 && flight.is_suspect;
+  tell_stuck(is_alone ? &flight.first_row() : nullptr, flight.error);
 }
 
 void Lane::tell_stuck(const Postback* row, const std::string& error) {
@@ -154,6 +155,8 @@ void Lane::quarantine_refused_row(std::unique_ptr<Flight> flight, const std::str
   postback.with_store = false;
   suspects_.forget(postback);
   if (conversion.reason == Reason::database_refused && !keep_bytes_only(&conversion)) {
+    flight->is_suspect = true;
+    flight->error = error;
     note_failure(*flight);  // Told as what holds up the journal, where it came from there.
     give_up(postback);
     return flights_.give_back(std::move(flight));

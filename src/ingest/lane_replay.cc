@@ -71,19 +71,25 @@ bool Lane::add_replayed_rows(Flight* flight, ReplayBatch* batch) {
   return batch->rows_open > 0;
 }
 
+// Live postbacks of this lane, or of any other.
+bool Lane::is_beside_live() const {
+  return open_->row_count() > 0 || !waiting_.empty() || submitted_.size() > replays_in_flight_ ||
+         environment_.backlog->is_live(environment_.loop->now_ns());
+}
+
 bool Lane::may_replay() const {
   if (replays_waiting_.empty() || store_closing_ || !store_->can_submit()) return false;
-  const bool is_live =
-      open_->row_count() > 0 || !waiting_.empty() || submitted_.size() > replays_in_flight_;
-  if (!is_live) return replays_in_flight_ < kReplaysInFlightMax;
+  if (!is_beside_live()) return replays_in_flight_ < kReplaysInFlightMax;
   return replays_in_flight_ == 0 && environment_.loop->now_ns() >= replay_from_ns_;
 }
 
 void Lane::submit_replays() {
+  suspect_waits_ = false;
   resume_deferred();
-  while (may_replay()) {
+  while (may_replay() && !is_trying_suspects()) {
     if (!prepare_replay()) continue;
-    if (!take_slot()) break;
+    suspect_waits_ = replays_waiting_.front()->is_suspect && !submitted_.empty();
+    if (suspect_waits_ || !take_slot()) break;
     std::unique_ptr<Flight> flight = std::move(replays_waiting_.front());
     replays_waiting_.pop_front();
     ++replays_in_flight_;
@@ -95,13 +101,13 @@ void Lane::submit_replays() {
 // Cuts the first flight that waits to what may go together. False: it is not to be sent now, and
 // does not stand there any more.
 bool Lane::prepare_replay() {
-  if (std::unique_ptr<Flight> rest = cut_to_size(replays_waiting_.front().get())) {
+  const size_t rows_max = is_beside_live() ? kReplayRowsBesideLive : kReplayRowsMax;
+  if (std::unique_ptr<Flight> rest = cut_to_size(replays_waiting_.front().get(), rows_max)) {
     replays_waiting_.insert(replays_waiting_.begin() + 1, std::move(rest));
   }
   if (suspects_.empty() || replays_waiting_.front()->row_count() != 1) return true;
   Flight& first = *replays_waiting_.front();
-  const Postback& row =
-      first.postbacks.empty() ? *first.quarantined_postbacks.front() : *first.postbacks.front();
+  const Postback& row = first.first_row();
   const bool refused = is_refused(first);
   if (!refused && suspects_.may_try(row, environment_.loop->now_ns())) return true;
   std::unique_ptr<Flight> flight = std::move(replays_waiting_.front());
@@ -119,9 +125,7 @@ bool Lane::prepare_replay() {
 void Lane::resume_deferred() {
   const uint64_t now_ns = environment_.loop->now_ns();
   for (auto& flight : std::exchange(replays_deferred_, {})) {
-    const Postback& row = flight->postbacks.empty() ? *flight->quarantined_postbacks.front()
-                                                    : *flight->postbacks.front();
-    if (suspects_.may_try(row, now_ns)) {
+    if (suspects_.may_try(flight->first_row(), now_ns)) {
       replays_waiting_.push_back(std::move(flight));
     } else if (now_ns < flight->begun_ns + kReplayDeferNsMax) {
       replays_deferred_.push_back(std::move(flight));
@@ -135,7 +139,7 @@ void Lane::resume_deferred() {
 void Lane::replay_batch_done(const Flight& flight) {
   --replays_in_flight_;
   const uint64_t now_ns = environment_.loop->now_ns();
-  replay_from_ns_ = now_ns + (now_ns - flight.submitted_ns);
+  replay_from_ns_ = now_ns + kReplayRests * (now_ns - flight.submitted_ns);
 }
 
 void Lane::finish_replayed(Postback& row, Outcome outcome) {

@@ -52,12 +52,14 @@ constexpr uint64_t kBudgetPartDenominator = 4;
 // years; a bound all the same, since each costs a batch.
 constexpr uint8_t kIdChangesMax = 32;
 
-// A replayed batch. Beside live postbacks one at a time is with the store, and after each one the
-// lane pauses for as long as it took: live batches get at least half of the database's time.
+// A replayed batch. Beside live postbacks, of any partner, it is small, one at a time is with the
+// store, and after each one the lane pauses for twice as long as it took: live batches get at least
+// two thirds of the database's time, and nobody's commit waits long for a large one.
 // Without them the next one is sent while the database works on the one before.
 constexpr size_t kReplayRowsMax = 1000;
-constexpr size_t kReplayRowsMin = 16;  // Where the lane's batches are small; see BatchSize.
 constexpr size_t kReplayBytesMax = 4 * 1024 * 1024;
+constexpr size_t kReplayRowsBesideLive = 256;
+constexpr uint64_t kReplayRests = 2;
 constexpr size_t kReplaysInFlightMax = 2;
 // So long a row that failed alone waits in its lane for others to be stored.
 constexpr uint64_t kReplayDeferNsMax = 500'000'000;

@@ -23,11 +23,15 @@ struct Stuck {
 
 class StuckLanes {
  public:
-  // `since_us` counts only where the lane was not stuck before.
+  // `since_us` counts only where the lane was not stuck before. A row that is known to be at fault
+  // stays named while its database is away for a moment.
   void set(uint32_t slice, Stuck stuck) {
     const std::lock_guard lock(mutex_);
     const auto place = lanes_.find(slice);
-    if (place != lanes_.end()) stuck.since_us = place->second.since_us;
+    if (place != lanes_.end()) {
+      if (stuck.row_id == 0 && place->second.row_id != 0) return;
+      stuck.since_us = place->second.since_us;
+    }
     lanes_[slice] = std::move(stuck);
     any_.store(true, std::memory_order_relaxed);
   }

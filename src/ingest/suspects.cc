@@ -11,7 +11,7 @@ namespace {
 // the database may be mended, and no other row may come. Doubles with each attempt, since a row at
 // which a server crashes hurts everybody there.
 constexpr uint64_t kRetryNs = 500'000'000;
-constexpr uint32_t kRetryDoublings = 6;  // 32 s.
+constexpr uint32_t kRetryDoublings = 4;  // 8 s.
 constexpr size_t kNoSuspect = SIZE_MAX;
 
 // Neither kind of key is ever the other: the first byte tells them apart.
@@ -40,7 +40,7 @@ void Suspects::failed(const Flight& flight, uint64_t now_ns) {
       const auto [place, is_new] = rows_.try_emplace(key_);
       Entry& entry = place->second;
       const bool took_others = !is_new && stored_ > entry.stored_then;
-      if (row_count == 1) {
+      if (row_count == 1 && flight.is_suspect) {
         if (entry.failures == 0) ++alone_count_;
         if (entry.failures == 0 || took_others) ++entry.failures;
         ++entry.attempts;

