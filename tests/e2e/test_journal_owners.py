@@ -1,5 +1,5 @@
-"""Whose the journal's records are: a control database that was made anew, a partner that is switched
-off, and what postbackctl journal assign and discard do about it, beside a running server."""
+"""Whose the journal's records are: a control database that was made anew, a partner that is
+switched off, and what postbackctl journal assign and discard do beside a running server."""
 
 import json
 import pathlib

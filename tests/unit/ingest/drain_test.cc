@@ -19,7 +19,8 @@ TEST_F(DrainTest, BringsEveryRecordInOrderAndNotesIt) {
   EXPECT_EQ(database_[1].size(), 3500u);
   EXPECT_TRUE(std::is_sorted(stored_order_[1].begin(), stored_order_[1].end()));
   EXPECT_EQ(backlog_->of(owner(1)).drained().stored, 3500u);
-  ASSERT_TRUE(comes_true([this] { return checkpoint().drained(owner(1), records_.at(3500).position); }));
+  ASSERT_TRUE(
+      comes_true([this] { return checkpoint().drained(owner(1), records_.at(3500).position); }));
   expect_checkpoint_is_true();
   close();
   EXPECT_LE(journal::list_segments(&journal::real_disk(), journal_).value().size(), 3u)

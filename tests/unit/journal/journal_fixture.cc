@@ -55,7 +55,8 @@ std::string bytes_of(const Conversion& conversion) {
 
 AppendResult Client::append(int64_t first_id, int count, const Owner& owner) {
   std::vector<Conversion> conversions;
-  for (int i = 0; i < count; ++i) conversions.push_back(make_conversion(first_id + i, owner.partner_id));
+  for (int i = 0; i < count; ++i)
+    conversions.push_back(make_conversion(first_id + i, owner.partner_id));
   return append(conversions, owner);
 }
 

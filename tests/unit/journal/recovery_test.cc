@@ -266,7 +266,8 @@ TEST_F(RecoveryTest, AnUnknownVersionIsRefusedWithItsNumber) {
   header.segment_bytes = kSmallSegmentBytes;
   const std::string block = encode_segment_header(header);
   set_bytes(block + block + whole_.substr(kFramesOffset));
-  EXPECT_THAT(error_of_recovery(), HasSubstr("has format version 3, this program reads versions up to 2"));
+  EXPECT_THAT(error_of_recovery(),
+              HasSubstr("has format version 3, this program reads versions up to 2"));
   EXPECT_FALSE(Writer::open(writer_options(&disk_, &clock_)).ok());
   EXPECT_THAT(read_everything(&disk_).error, HasSubstr("format version 3"));
 }

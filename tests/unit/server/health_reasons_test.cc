@@ -68,6 +68,19 @@ TEST_F(HealthReasons, NameAClockThatIsNotBelievedHereOrAtAPartnersDatabase) {
   EXPECT_THAT(reasons(), ElementsAre("clock"));
 }
 
+TEST_F(HealthReasons, NameRecordsThatGoNowhereAndADiskThatIsNearlyFull) {
+  process_.journal.space_error = "the disk has 0 MiB free";
+  EXPECT_THAT(reasons(), ElementsAre("journal_space"));
+  process_.journal.space_error.clear();
+  process_.journal.held.push_back({journal::Owner("", 3, "alpha"), "inactive", 7});
+  EXPECT_THAT(reasons(), ElementsAre("journal_held"));
+  EXPECT_THAT(health(), HasSubstr(R"("held":[{"partner":"alpha","partner_id":3,)"
+                                  R"("reason":"inactive","records":7}])"));
+  process_.journal.held.clear();
+  process_.journal.orders_error = "damaged";
+  EXPECT_THAT(reasons(), ElementsAre("journal_orders"));
+}
+
 TEST_F(HealthReasons, DoNotNameAJournalThatIsOffOrBeingPrepared) {
   for (const char* state : {"off", "preparing"}) {
     process_.journal.state = state;
