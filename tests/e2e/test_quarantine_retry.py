@@ -281,6 +281,24 @@ class QuarantineRetry(Suite):
             f"SELECT id, reason, received_at, {body} AS body FROM postback_quarantine")
         return row
 
+    def test_a_row_whose_id_a_conversion_has_is_stored_under_another_id(self):
+        """As when another server made the id in the same microsecond."""
+        self.bad("a", amount="10.10", payout="1.01")
+        taken = self.quarantined(self.name)[0]["id"]
+        self.correct()
+        self.wait_until_served()
+        self.assertEqual(self.server.postback(self.endpoint, {"txn": "b"}).json["status"],
+                         "success")
+        if not self.cluster:
+            self.server.stop()
+        self.execute(f"UPDATE partner_conversions SET id = {taken}")
+        if not self.cluster:
+            self.server.start()
+        self.assertEqual(self.retry()["stored"], 1)
+        self.assertEqual({row["conversion_id"]: row["id"] for row in self.conversions(self.name)},
+                         {"a": taken + 1, "b": taken})
+        self.assertEqual(self.quarantined(self.name), [])
+
     def test_schema_of_another_version_is_refused(self):
         self.bad("a")
         self.server.stop()
