@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "ingest/owner_routes.h"
 #include "journal/fault_disk.h"
 #include "journal/writer.h"
 #include "lane_fixture.h"
