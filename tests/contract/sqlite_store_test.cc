@@ -391,23 +391,6 @@ TEST_F(SqliteStoreTest, ADeletedDatabaseIsNoticedBeforeAnythingIsAcknowledgedAnd
   EXPECT_EQ(store->status().openings, 2u);
 }
 
-TEST_F(SqliteStoreTest, ADeletedDatabaseIsMadeAnewWhenAnOperatorSaysSo) {
-  TestStore& store = make_store();
-  ASSERT_NO_FATAL_FAILURE(commit_one(store, "before"));
-  store.close();
-  for (const char* suffix : {"", "-lock"}) ASSERT_TRUE(fs::remove(path() + suffix));
-  TestStore& next = make_store();
-  next->open();
-  ASSERT_TRUE(wait_state(next, StoreState::down));
-  EXPECT_FALSE(fs::exists(path()));
-  next.close();
-  store::StoreOptions forgetting = options();
-  forgetting.partner_code = "some_partner";
-  forgetting.memory_epoch = 1;
-  ASSERT_NO_FATAL_FAILURE(commit_one(make_store(forgetting), "after"));
-  EXPECT_EQ(row_count(), "1");
-}
-
 TEST_F(SqliteStoreTest, ADeletedWalLosesNothing) {
   TestStore& store = make_store();
   ASSERT_NO_FATAL_FAILURE(commit_one(store, "before"));

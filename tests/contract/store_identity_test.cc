@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <filesystem>
 #include <string>
 #include <utility>
 
@@ -96,6 +97,28 @@ TEST_P(StoreIdentity, RefusesRowsOfAPartnerWhoseIdIsAnothersInTheDatabase) {
   EXPECT_EQ(commit(as(3, "beta", "registry-2"), "b").first, BatchResult::committed);
 }
 
+// The same of a PostgreSQL database: pg_identity_test.cc.
+class SqliteIdentity : public StoreTest {};
+
+TEST_P(SqliteIdentity, ADeletedDatabaseIsMadeAnewWhenAnOperatorSaysSo) {
+  const std::string path = database_->url().substr(std::string_view("sqlite:").size());
+  open_store().close();
+  for (const char* suffix : {"", "-lock"}) ASSERT_TRUE(std::filesystem::remove(path + suffix));
+  TestStore& next = stores_.emplace_back(&core_, options());
+  next->open();
+  ASSERT_TRUE(core_.run_until([&] { return next->status().state == StoreState::down; }));
+  EXPECT_FALSE(std::filesystem::exists(path));
+  next.close();
+  store::StoreOptions forgetting = options();
+  forgetting.partner_code = "some_partner";
+  forgetting.memory_epoch = 1;
+  TestBatch batch;
+  batch.add("after");
+  TestStore& anew = stores_.emplace_back(&core_, forgetting);
+  EXPECT_EQ(anew.commit(batch), BatchResult::committed) << batch.error;
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, SqliteIdentity, testing::Values("sqlite"));
 INSTANTIATE_TEST_SUITE_P(Stores, StoreIdentity, testing::Values("sqlite", "postgresql"),
                          [](const auto& info) { return std::string(info.param); });
 
