@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -39,8 +40,13 @@ bool has_unread_input(int fd) {
 
 }  // namespace
 
-Connections::Connections(Loop* loop, const base::Clock* clock, RequestHandler* handler)
-    : loop_(loop), clock_(clock), handler_(handler) {}
+Connections::Connections(Loop* loop, const base::Clock* clock, RequestHandler* handler,
+                         size_t held_bytes_max)
+    : loop_(loop),
+      clock_(clock),
+      handler_(handler),
+      half_sent_(held_bytes_max),
+      untaken_bytes_max_(held_bytes_max) {}
 
 Connections::~Connections() {
   CHECK(empty());
@@ -135,19 +141,23 @@ void Connections::received(Connection& connection, const Completion& completion)
 
 bool Connections::may_parse(const Connection& connection) const {
   return !connection.closing && !connection.close_when_sent && !connection.lingering &&
-         connection.exchange_count < kExchangesMax && connection.output.size() < kOutputBytesMax;
+         !connection.reporting && connection.exchange_count < kExchangesMax &&
+         connection.output.size() < kOutputBytesMax;
 }
 
 // Parses and handles requests until the bytes are used up or reading must stop.
 void Connections::consume(Connection& connection, std::string_view bytes) {
   connection.buffers_given_back = false;
+  bool is_half_sent = false;
   while (!bytes.empty() && may_parse(connection)) {
     const bool was_idle = connection.parser.idle();
     switch (connection.parser.feed(&bytes)) {
       case http::Parser::Status::need_more:
+        is_half_sent = true;
         update_phase(connection, was_idle);
         break;
       case http::Parser::Status::expect_continue:
+        is_half_sent = true;
         update_phase(connection, was_idle);
         if (connection.exchange_count == 0) {
           http::append_continue(&connection.output);
@@ -167,7 +177,9 @@ void Connections::consume(Connection& connection, std::string_view bytes) {
   }
   if (!bytes.empty() && !connection.close_when_sent && !connection.closing) {
     connection.input.append(bytes);
+    is_half_sent = true;
   }
+  if (is_half_sent || connection.held_bytes > 0) count_held(connection);
 }
 
 ExchangeId Connections::begin_exchange(Connection& connection) {
@@ -230,11 +242,12 @@ void Connections::answer(const ExchangeId& id, const Answer& answer) {
     connection->close_when_sent = true;
   }
   const bool is_oldest = exchange->sequence == connection->first_sequence;
-  write_answer(is_oldest ? &connection->output : &exchange->held, *exchange, answer);
+  write_answer(is_oldest ? &connection->output : &exchange->held, connection, *exchange, answer);
   if (is_oldest) take_in_order(*connection);
 }
 
-void Connections::write_answer(std::string* out, const Exchange& exchange, const Answer& answer) {
+void Connections::write_answer(std::string* out, Connection* connection, const Exchange& exchange,
+                               const Answer& answer) {
   http::ResponseHead head;
   head.status = answer.status;
   head.content_type = answer.content_type;
@@ -243,7 +256,16 @@ void Connections::write_answer(std::string* out, const Exchange& exchange, const
   head.retry_after_s = answer.retry_after_s;
   head.allow = answer.allow;
   head.without_body = exchange.is_head || answer.status == 204;
-  http::append_response(out, head, date_.at(clock_->wall_us()), answer.body);
+  if (answer.report == nullptr) {
+    http::append_response(out, head, date_.at(clock_->wall_us()), answer.body);
+    return;
+  }
+  std::string& text = answer.report->text;
+  const bool is_apart = !head.without_body && text.size() > kBodyBytesCopied;
+  head.without_body |= is_apart;
+  http::append_response(out, head, date_.at(clock_->wall_us()), text);
+  connection->report = std::move(*answer.report);
+  if (!is_apart) std::string().swap(connection->report.text);
 }
 
 // The oldest exchange's answer is in the output: removes it, and every later one that was only
@@ -313,14 +335,26 @@ void Connections::receive_more(Connection& connection) {
 
 void Connections::send_output(Connection& connection) {
   if (connection.closing || connection.send_started_ns != 0) return;
-  if (connection.output.empty()) {
+  if (!connection.output.empty()) {
+    std::swap(connection.sending, connection.output);
+  } else if (connection.exchange_count == 0 && !connection.report.text.empty()) {
+    std::swap(connection.sending, connection.report.text);
+  } else {
+    if (connection.reporting && connection.exchange_count == 0) {
+      end_report(connection);
+      return;
+    }
     if (connection.close_when_sent && connection.exchange_count == 0) all_sent(connection);
     return;
   }
-  std::swap(connection.sending, connection.output);
   connection.sent_bytes = 0;
+  send_piece(connection);
+}
+
+void Connections::send_piece(Connection& connection) {
   connection.send_started_ns = loop_->now_ns();
-  loop_->send(connection.socket, connection.sending.data(), connection.sending.size());
+  loop_->send(connection.socket, connection.sending.data() + connection.sent_bytes,
+              std::min(connection.sending.size() - connection.sent_bytes, kSendBytesMax));
 }
 
 void Connections::sent(Connection& connection, const Completion& completion) {
@@ -331,9 +365,7 @@ void Connections::sent(Connection& connection, const Completion& completion) {
   }
   connection.sent_bytes += static_cast<size_t>(completion.result);
   if (connection.sent_bytes < connection.sending.size()) {
-    connection.send_started_ns = loop_->now_ns();
-    loop_->send(connection.socket, connection.sending.data() + connection.sent_bytes,
-                connection.sending.size() - connection.sent_bytes);
+    send_piece(connection);
     return;
   }
   connection.send_started_ns = 0;
@@ -372,6 +404,7 @@ void Connections::sweep(uint64_t now_ns) {
   for (const auto& connection : connections_) {
     if (connection->open && !connection->closing) sweep_connection(*connection, now_ns);
   }
+  shed_untaken();
 }
 
 void Connections::sweep_connection(Connection& connection, uint64_t now_ns) {
@@ -409,32 +442,7 @@ void Connections::sweep_connection(Connection& connection, uint64_t now_ns) {
   }
   if (!over(since_ns, connection.phase_is_body ? kBodyLimitNs : kHeadLimitNs)) return;
   ++counters_.closed_by_limit;
-  const ExchangeId id = begin_exchange(connection);
-  connection.exchanges[static_cast<uint32_t>(id.exchange) % kExchangesMax].close = true;
-  connection.close_when_sent = true;
-  handler_->refused(id, {408, "request_timeout", "the request did not arrive in time"});
-}
-
-void Connections::give_back_buffers(Connection& connection) {
-  connection.buffers_given_back = true;
-  connection.parser.reset();
-  for (std::string* buffer : {&connection.input, &connection.output, &connection.sending}) {
-    if (buffer->empty()) std::string().swap(*buffer);
-  }
-  for (Exchange& exchange : connection.exchanges) std::string().swap(exchange.held);
-}
-
-size_t Connections::buffer_bytes() const {
-  size_t bytes = 0;
-  for (const auto& connection : connections_) {
-    bytes += connection->parser.memory_bytes();
-    for (const std::string* buffer :
-         {&connection->input, &connection->output, &connection->sending}) {
-      bytes += buffer->capacity();
-    }
-    for (const Exchange& exchange : connection->exchanges) bytes += exchange.held.capacity();
-  }
-  return bytes;
+  refuse_half_sent(connection, {408, "request_timeout", "the request did not arrive in time"});
 }
 
 void Connections::drain() {
@@ -476,6 +484,8 @@ void Connections::closed(Connection& connection) {
   connection.input_ended = false;
   connection.close_when_sent = false;
   connection.lingering = false;
+  connection.reporting = false;
+  connection.report = {};
   connection.continue_due = false;
   connection.first_sequence = 0;
   connection.exchange_count = 0;
@@ -486,6 +496,7 @@ void Connections::closed(Connection& connection) {
   empty_buffer(&connection.input);
   empty_buffer(&connection.output);
   empty_buffer(&connection.sending);
+  half_sent_.change(&connection.held_bytes, 0);
   connection.peer_ip.clear();
   --open_count_;
   free_.push_back(connection.index);

@@ -16,7 +16,9 @@
 #include "http/parser.h"
 #include "http/response.h"
 #include "postback/loop.h"
+#include "server/held_bytes.h"
 #include "server/limits.h"
+#include "server/report_budget.h"
 
 namespace postback::server {
 
@@ -34,6 +36,9 @@ struct Answer {
   std::string_view allow = {};
   int retry_after_s = 0;
   bool close = false;
+  // Not null: its text is the body, instead of `body`. Taken over when somebody still waits for
+  // the answer; its lease ends when the client has taken all of it.
+  ReportBody* report = nullptr;
 };
 
 class RequestHandler {
@@ -54,18 +59,24 @@ struct ConnectionCounters {
   uint64_t accepted = 0;
   uint64_t accept_errors = 0;
   uint64_t closed_by_limit = 0;
+  uint64_t shed = 0;  // Refused or closed: clients made the core hold too much.
   std::array<uint64_t, 600> answers_by_status{};
 };
 
 class Connections final : public LoopClient {
  public:
-  Connections(Loop* loop, const base::Clock* clock, RequestHandler* handler);
+  // held_bytes_max: for half-sent requests, and as much for answers that are not taken.
+  Connections(Loop* loop, const base::Clock* clock, RequestHandler* handler,
+              size_t held_bytes_max = kHalfSentBytesMax);
   ~Connections();  // No connection is left.
   Connections(const Connections&) = delete;
   Connections& operator=(const Connections&) = delete;
 
   void start(int listener);  // Takes ownership of the descriptor.
   void answer(const ExchangeId& id, const Answer& answer);
+  // From handle(): the answer may be large. Nothing more is read from this client, not even what
+  // it has sent already, until it has taken the answer: so it has one report at a time.
+  void begin_report(const ExchangeId& id);
   void flush();                 // End of turn: sends what was answered.
   void sweep(uint64_t now_ns);  // About every 250 ms: time limits.
 
@@ -106,6 +117,7 @@ class Connections final : public LoopClient {
     bool lingering = false;           // Sent all and shut down; reading away the rest.
     bool dirty = false;               // In dirty_.
     bool buffers_given_back = false;  // Since the last request.
+    bool reporting = false;           // See begin_report().
     bool continue_due = false;        // 100 Continue is owed when the answers before are out.
     uint32_t first_sequence = 0;      // Of the oldest exchange.
     uint32_t exchange_count = 0;
@@ -118,6 +130,8 @@ class Connections final : public LoopClient {
     std::string input;             // Received, not parsed: reading has stopped.
     std::string output;            // Answered, not given to the loop.
     std::string sending;           // With the loop.
+    ReportBody report;             // Sent behind the output, when every exchange is answered.
+    size_t held_bytes = 0;         // As counted in half_sent_.
     std::string peer_ip;
   };
 
@@ -133,7 +147,8 @@ class Connections final : public LoopClient {
   void begin_refusal(Connection& connection);
   ExchangeId begin_exchange(Connection& connection);
   Exchange* find(const ExchangeId& id, Connection** connection);
-  void write_answer(std::string* out, const Exchange& exchange, const Answer& answer);
+  void write_answer(std::string* out, Connection* connection, const Exchange& exchange,
+                    const Answer& answer);
   void take_in_order(Connection& connection);
   void resume(Connection& connection);
   void receive_more(Connection& connection);
@@ -141,6 +156,12 @@ class Connections final : public LoopClient {
   void sweep_connection(Connection& connection, uint64_t now_ns);
   void give_back_buffers(Connection& connection);
   void send_output(Connection& connection);
+  void send_piece(Connection& connection);
+  void end_report(Connection& connection);
+  void count_held(Connection& connection);
+  void shed_half_sent();
+  void shed_untaken();
+  void refuse_half_sent(Connection& connection, const http::Refusal& refusal);
   void all_sent(Connection& connection);
   void mark_dirty(Connection& connection);
   void close(Connection& connection);
@@ -158,6 +179,8 @@ class Connections final : public LoopClient {
   std::vector<uint32_t> dirty_;
   std::vector<uint32_t> flushing_;  // Scratch of flush().
   size_t open_count_ = 0;
+  HeldBytes half_sent_;
+  const size_t untaken_bytes_max_;
   ConnectionCounters counters_;
 };
 

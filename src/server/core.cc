@@ -46,12 +46,13 @@ void Core::publish() {
 
 void Core::assemble() {
   courier_->connect(shared_->mailboxes);
-  connections_ = std::make_unique<Connections>(loop_.get(), shared_->clock, this);
+  connections_ = std::make_unique<Connections>(loop_.get(), shared_->clock, this,
+                                               kHalfSentBytesMax / shared_->mailboxes.size());
   postbacks_ = std::make_unique<PostbackHandler>(
       PostbackHandler::Environment{shared_->settings, shared_->clock, connections_.get(),
                                    courier_.get(), &shared_->lanes, &tables_});
   reads_ = std::make_unique<ReadHandler>(ReadHandler::Environment{
-      shared_->clock, connections_.get(), courier_.get(), &shared_->lanes, &tables_});
+      shared_->clock, connections_.get(), courier_.get(), &tables_, shared_->desk});
 }
 
 void Core::run(int listener) {
@@ -100,9 +101,11 @@ uint64_t Core::handle(const ExchangeId& id, const http::Request& request,
       postbacks_->handle(id, request, peer_ip, *found.partner);
       return kPostbackLimitNs;
     case RouteKind::stats:
+      connections_->begin_report(id);
       reads_->handle(id, request.query, StoreRead::Kind::stats, *found.partner);
       return kReadLimitNs;
     case RouteKind::conversions:
+      connections_->begin_report(id);
       reads_->handle(id, request.query, StoreRead::Kind::conversions, *found.partner);
       return kReadLimitNs;
     case RouteKind::health:
@@ -197,23 +200,35 @@ void Core::timed_out(const ExchangeId& id) {
 void Core::refused(const ExchangeId& id, const http::Refusal& refusal) {
   body_.clear();
   append_error(&body_, refusal.code, refusal.message);
-  connections_->answer(id, {.status = refusal.status, .body = body_, .close = true});
+  connections_->answer(id, {.status = refusal.status,
+                            .body = body_,
+                            .retry_after_s = refusal.status == 503 ? kRetryAfterS : 0,
+                            .close = true});
 }
 
 void Core::start_survey(const ExchangeId& id, Survey::Kind kind) {
+  connections_->begin_report(id);
+  surveys_waiting_.push_back({id, kind});
+  next_survey();
+}
+
+void Core::next_survey() {
+  if (survey_running_ || surveys_waiting_.empty()) return;
+  const SurveyRequest request = surveys_waiting_.front();
+  surveys_waiting_.pop_front();
+  survey_running_ = true;
   auto* survey = new Survey;  // Freed by finish_survey() on this core.
-  survey->kind = kind;
+  survey->kind = request.kind;
   survey->origin_core = index_;
-  survey->connection = id.connection;
-  survey->exchange = id.exchange;
+  survey->connection = request.id.connection;
+  survey->exchange = request.id.exchange;
   survey->receiver = &survey_door_;
   courier_->send(index_, *survey);
 }
 
 void Core::survey(Survey& survey) {
   if (survey.cores.size() == shared_->mailboxes.size()) {
-    const std::unique_ptr<Survey> finished(&survey);
-    finish_survey(*finished);
+    finish_survey(std::unique_ptr<Survey>(&survey));
     return;
   }
   survey.cores.push_back(report());
@@ -250,8 +265,10 @@ CoreReport Core::report() const {
   return report;
 }
 
-void Core::finish_survey(const Survey& survey) {
-  ProcessReport process;
+// Written here when it is short, as it is nearly everywhere, and by the report desk otherwise.
+void Core::finish_survey(std::unique_ptr<Survey> survey) {
+  auto report = std::make_unique<SurveyReport>();
+  ProcessReport& process = report->process;
   process.settings = shared_->settings;
   process.registry = shared_->registry->status();
   process.journal = shared_->journal->report();
@@ -259,22 +276,45 @@ void Core::finish_survey(const Survey& survey) {
   process.partners = tables_.current();
   process.started_at_us = shared_->started_at_us;
   process.now_us = shared_->clock->wall_us();
-  body_.clear();
-  Answer answer;
-  switch (survey.kind) {
-    case Survey::Kind::health:
-      append_health(&body_, survey, process);
-      break;
-    case Survey::Kind::info:
-      append_info(&body_, survey, process);
-      break;
-    case Survey::Kind::metrics:
-      append_metrics(&body_, survey, process);
-      answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
-      break;
+  size_t entries = process.partners == nullptr ? 0 : process.partners->entries().size();
+  for (const CoreReport& core : survey->cores) entries = std::max(entries, core.lanes.size());
+  report->survey = std::move(survey);
+  if (entries <= kSurveyEntriesOnCore) {
+    report->status = append_survey(&report->body.text, *report->survey, process);
+    answer_survey(report.get());
+    return;
   }
-  answer.body = body_;
-  connections_->answer({survey.connection, survey.exchange}, answer);
+  if (process.partners != nullptr) report->table_use = tables_.acquire();
+  // Whoever watches over the server is answered in any case.
+  if (report->survey->kind != Survey::Kind::health) {
+    report->body.lease = ReportLease(shared_->desk->budget());
+  }
+  report->asker = &survey_written_door_;
+  shared_->desk->write(*report.release());
+}
+
+void Core::survey_written(SurveyReport& report) {
+  const std::unique_ptr<SurveyReport> written(&report);
+  answer_survey(written.get());
+  if (written->table_use != nullptr) tables_.release(written->table_use);
+}
+
+void Core::answer_survey(SurveyReport* report) {
+  const Survey& survey = *report->survey;
+  const ExchangeId id{survey.connection, survey.exchange};
+  if (report->refused) {
+    answer_error(id, 503, "overloaded", "too many reports are being read or sent; try again");
+  } else {
+    Answer answer;
+    answer.status = report->status;
+    answer.report = &report->body;
+    if (survey.kind == Survey::Kind::metrics) {
+      answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    }
+    connections_->answer(id, answer);
+  }
+  survey_running_ = false;
+  next_survey();
 }
 
 void Core::table(TableUpdate& update) {

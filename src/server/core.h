@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,6 +23,7 @@
 #include "server/journal_service.h"
 #include "server/postback_handler.h"
 #include "server/read_handler.h"
+#include "server/report_desk.h"
 #include "server/router.h"
 #include "server/survey.h"
 #include "server/table_use.h"
@@ -48,6 +50,7 @@ struct CoreShared {
   store::Services* services = nullptr;
   const partner::Registry* registry = nullptr;
   JournalService* journal = nullptr;
+  ReportDesk* desk = nullptr;
   const retention::Retention* retention = nullptr;
   int64_t started_at_us = 0;
   int64_t writer_base = 0;
@@ -98,9 +101,12 @@ class Core final : public RequestHandler {
   void answer_error(const ExchangeId& id, int status, std::string_view code,
                     std::string_view message, std::string_view allow = {});
   void start_survey(const ExchangeId& id, Survey::Kind kind);
+  void next_survey();
 
   void survey(Survey& survey);
-  void finish_survey(const Survey& survey);
+  void finish_survey(std::unique_ptr<Survey> survey);
+  void survey_written(SurveyReport& report);
+  void answer_survey(SurveyReport* report);
   CoreReport report() const;
   void table(TableUpdate& update);
   void stop(StopStep& step);
@@ -115,6 +121,7 @@ class Core final : public RequestHandler {
   const std::string engine_reason_;
   io::Mailbox mailbox_;
   Door<Survey> survey_door_{this, &Core::survey};
+  Door<SurveyReport> survey_written_door_{this, &Core::survey_written};
   Door<TableUpdate> table_door_{this, &Core::table};
   Door<StopStep> stop_door_{this, &Core::stop};
   TableUses tables_;
@@ -126,6 +133,13 @@ class Core final : public RequestHandler {
   std::unique_ptr<Connections> connections_;
   std::unique_ptr<PostbackHandler> postbacks_;
   std::unique_ptr<ReadHandler> reads_;
+  // One survey of this core at a time: with thousands of partners each is many megabytes.
+  struct SurveyRequest {
+    ExchangeId id;
+    Survey::Kind kind;
+  };
+  std::deque<SurveyRequest> surveys_waiting_;  // At most one of a connection.
+  bool survey_running_ = false;
   std::string body_;  // Scratch for answers.
   uint64_t next_tick_ns_ = 0;
   uint64_t next_sweep_ns_ = 0;

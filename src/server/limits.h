@@ -33,6 +33,42 @@ constexpr uint32_t kExchangesMax = 16;
 // Output of one connection that the client has not taken; at the bound reading stops.
 constexpr size_t kOutputBytesMax = 256 * 1024;
 
+// What one send gives the kernel of an answer: a large one goes out in several turns, between which
+// the other clients of the core have theirs.
+constexpr size_t kSendBytesMax = 512 * 1024;
+// Bodies up to this size are copied behind their head, larger ones are sent from where they lie.
+constexpr size_t kBodyBytesCopied = 16 * 1024;
+
+// What all clients make the process hold for requests that have begun to arrive and are not
+// complete, and for answers that they do not take; each core has its share. Beyond it the laziest
+// connections are closed. A thousand bodies of the largest size are on their way then.
+constexpr size_t kHalfSentBytesMax = 64 * 1024 * 1024;
+constexpr size_t kUntakenBytesMax = 64 * 1024 * 1024;
+
+// Reports (/stats, /conversions, /metrics, /info, /health) over the process: their memory, from
+// the question until the client has the answer, is the reports' budget, beyond which they are
+// answered 503. One that waits counts so much (it is a histogram, mostly), one that is being read
+// so much (the rows of a page, kPageBytesMax and one row more, and their JSON), and one that is
+// being sent what it is.
+constexpr size_t kReportBytesMax = 64 * 1024 * 1024;
+constexpr size_t kReportWaitingBytes = 8 * 1024;
+constexpr size_t kReportReadingBytes = 4 * 1024 * 1024;
+// Partners of whom a report is read at once, over the process. More would not be quicker where
+// there are few processors, and one database that hangs must not keep the others' reports waiting.
+constexpr size_t kReportsReadingMax = 4;
+// How much of reports is written in a second, over the process. A mebibyte costs some three
+// milliseconds of reading, writing and sending, so this is a fifth of one processor; each report
+// counts as kReportBytesMin at least. A whole table of a million usual rows is read in ten seconds.
+constexpr uint64_t kReportBytesPerSecond = 64 * 1024 * 1024;
+constexpr uint64_t kReportBytesMin = 16 * 1024;
+// After a rest so much time's worth is written at once.
+constexpr uint64_t kReportBurstNs = 20 * kMillisecondNs;
+// A report on more lanes or partners than this is written by the report desk: it is a millisecond
+// of work.
+constexpr size_t kSurveyEntriesOnCore = 100;
+// The desk's thread, see setpriority(2).
+constexpr int kReportNiceness = 10;
+
 // How often deadlines of connections are looked at, and lanes ticked.
 constexpr uint64_t kSweepIntervalNs = 250 * kMillisecondNs;
 constexpr uint64_t kTickIntervalNs = 50 * kMillisecondNs;

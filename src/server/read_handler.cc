@@ -15,13 +15,7 @@ constexpr int64_t kPageRowsDefault = 10;
 
 }  // namespace
 
-struct ReadHandler::Job : ingest::ReadJob {
-  const partner::PartnerEntry* partner = nullptr;
-  TableUses::Use* table_use = nullptr;
-  int64_t hours = 0;
-};
-
-bool ReadHandler::read_query(std::string_view query, Job* job, std::string* fault_field,
+bool ReadHandler::read_query(std::string_view query, ReadReport* job, std::string* fault_field,
                              std::string* fault_message) const {
   const auto range = [&](std::string_view name, int64_t low, int64_t high, int64_t otherwise,
                          int64_t* value) {
@@ -45,7 +39,7 @@ bool ReadHandler::read_query(std::string_view query, Job* job, std::string* faul
 
 void ReadHandler::handle(const ExchangeId& id, std::string_view query, StoreRead::Kind kind,
                          const partner::PartnerEntry& partner) {
-  auto job = std::make_unique<Job>();
+  auto job = std::make_unique<ReadReport>();
   job->kind = kind;
   job->partner_id = partner.partner.id;
   std::string fault_field;
@@ -56,44 +50,59 @@ void ReadHandler::handle(const ExchangeId& id, std::string_view query, StoreRead
     environment_.connections->answer(id, {.status = 400, .body = body_});
     return;
   }
+  job->body.lease = ReportLease(environment_.desk->budget());
+  if (!job->body.lease.resize(kReportWaitingBytes)) {
+    refuse(id);
+    return;
+  }
   job->slice_count = static_cast<uint32_t>(partner.partner.lanes);
   job->origin_core = environment_.courier->own_core();
   job->origin = this;
+  job->asker = this;
   job->connection = id.connection;
   job->exchange = id.exchange;
   job->partner = &partner;
   job->table_use = environment_.tables->acquire();
-  const uint32_t home =
-      ingest::home_core(partner.partner.id, 0, environment_.courier->core_count());
-  job->receiver = (*environment_.lanes)[home].reads;
+  job->home_core = ingest::home_core(partner.partner.id, 0, environment_.courier->core_count());
+  job->give_up_at_ns = environment_.clock->monotonic_ns() + kReadLimitNs;
   ++in_use_;
-  environment_.courier->send(home, *job.release());
+  environment_.desk->ask(*job.release());
 }
 
 void ReadHandler::receive(Message& message) {
-  const std::unique_ptr<Job> job(static_cast<Job*>(&message));
-  --in_use_;
-  const Partner& partner = job->partner->partner;
-  body_.clear();
-  Answer answer;
-  if (!job->ok) {
-    LOG_WARNING("read", "partner=" + partner.partner_code + " read failed: " + job->error);
-    std::string message = "the database cannot be read now; try again";
-    if (job->journal_waiting > 0) {
-      message += " (" + std::to_string(job->journal_waiting) +
-                 " accepted postbacks wait for it in the journal)";
-    }
-    append_error(&body_, "database_unavailable", message);
-    answer.status = 503;
-    answer.retry_after_s = kRetryAfterS;
-  } else if (job->kind == StoreRead::Kind::stats) {
-    append_stats(&body_, partner, job->hours, *job, environment_.clock->wall_us());
-  } else {
-    append_conversions(&body_, partner, *job);
+  auto* given = static_cast<ReadReport*>(&message);
+  if (given->stage == ReadReport::Stage::reading) {
+    environment_.desk->deliver(*given);  // The lanes have answered: now it is written.
+    return;
   }
-  answer.body = body_;
-  environment_.connections->answer({job->connection, job->exchange}, answer);
+  const std::unique_ptr<ReadReport> job(given);
+  --in_use_;
+  const ExchangeId id{job->connection, job->exchange};
+  if (job->refused) {
+    refuse(id);
+  } else if (job->ok) {
+    environment_.connections->answer(id, {.report = &job->body});
+  } else {
+    const Partner& partner = job->partner->partner;
+    LOG_WARNING("read", "partner=" + partner.partner_code + " read failed: " + job->error);
+    std::string text = "the database cannot be read now; try again";
+    if (job->journal_waiting > 0) {
+      text += " (" + std::to_string(job->journal_waiting) +
+              " accepted postbacks wait for it in the journal)";
+    }
+    body_.clear();
+    append_error(&body_, "database_unavailable", text);
+    environment_.connections->answer(id,
+                                     {.status = 503, .body = body_, .retry_after_s = kRetryAfterS});
+  }
   environment_.tables->release(job->table_use);
+}
+
+void ReadHandler::refuse(const ExchangeId& id) {
+  body_.clear();
+  append_error(&body_, "overloaded", "too many reports are being read or sent; try again");
+  environment_.connections->answer(id,
+                                   {.status = 503, .body = body_, .retry_after_s = kRetryAfterS});
 }
 
 }  // namespace postback::server

@@ -1,14 +1,15 @@
-// /stats and /conversions on the connection's core: checks the query, sends a read job to the
-// partner's lanes, answers when it comes back. Thread: the core's.
+// /stats and /conversions on the connection's core: checks the query, gives the report to the desk
+// (server/report_desk.h), which sends it to the partner's lanes and writes it, and answers when it
+// is back. Thread: the core's.
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "base/time.h"
 #include "ingest/lane.h"
 #include "io/courier.h"
 #include "server/connections.h"
+#include "server/report_desk.h"
 #include "server/table_use.h"
 
 namespace postback::server {
@@ -19,8 +20,8 @@ class ReadHandler final : public MessageReceiver {
     const base::Clock* clock = nullptr;
     Connections* connections = nullptr;
     io::Courier* courier = nullptr;
-    const std::vector<ingest::LaneReceivers>* lanes = nullptr;  // By core.
     TableUses* tables = nullptr;
+    ReportDesk* desk = nullptr;
   };
   explicit ReadHandler(const Environment& environment) : environment_(environment) {}
 
@@ -31,8 +32,8 @@ class ReadHandler final : public MessageReceiver {
   bool idle() const { return in_use_ == 0; }
 
  private:
-  struct Job;
-  bool read_query(std::string_view query, Job* job, std::string* fault_field,
+  void refuse(const ExchangeId& id);
+  bool read_query(std::string_view query, ReadReport* report, std::string* fault_field,
                   std::string* fault_message) const;
 
   const Environment environment_;

@@ -41,6 +41,7 @@ struct Server::Impl {
   JournalService journal;
   std::unique_ptr<partner::Registry> registry;
   std::unique_ptr<retention::Retention> retention;
+  std::unique_ptr<ReportDesk> desk;  // Ends before the cores, to which it answers.
   std::vector<std::thread> threads;
   std::unique_ptr<std::barrier<>> barrier;  // Of the cores' threads.
   std::atomic<bool> stopping{false};
@@ -132,6 +133,9 @@ base::Status Server::Impl::start_cores(int core_count) {
   cores.resize(count);
   shared.routed = [this] { count_one(&Impl::routed_count); };
   shared.drained = [this] { count_one(&Impl::drained_count); };
+  desk = std::make_unique<ReportDesk>(shared.clock, &shared.mailboxes, &shared.lanes);
+  shared.desk = desk.get();
+  desk->start();
   barrier = std::make_unique<std::barrier<>>(core_count);
   for (uint32_t index = 0; index < count; ++index) {
     threads.emplace_back([this, index] { run_core(index); });
@@ -231,6 +235,7 @@ bool Server::stop() {
   // The threads that may still send to a core end before the cores do.
   impl.registry.reset();
   impl.retention.reset();
+  impl.desk.reset();
   impl.services.reset();
   impl.journal.close();
   impl.cores.clear();

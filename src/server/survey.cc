@@ -347,6 +347,7 @@ void append_connection_metrics(std::string* out, const Survey& survey) {
     total.accepted += core.connection_counters.accepted;
     total.accept_errors += core.connection_counters.accept_errors;
     total.closed_by_limit += core.connection_counters.closed_by_limit;
+    total.shed += core.connection_counters.shed;
     for (size_t status = 0; status < total.answers_by_status.size(); ++status) {
       total.answers_by_status[status] += core.connection_counters.answers_by_status[status];
     }
@@ -374,6 +375,8 @@ void append_connection_metrics(std::string* out, const Survey& survey) {
   one("http_accept_errors_total", "counter", "Accepts that failed.", total.accept_errors);
   one("http_connections_timed_out_total", "counter", "Connections closed by a time limit.",
       total.closed_by_limit);
+  one("http_connections_shed_total", "counter",
+      "Requests refused, or connections closed, that made the server hold too much.", total.shed);
   one("postback_in_progress", "gauge", "Postbacks between request and answer.", postbacks);
   one("postback_dedupe_ids", "gauge", "Ids in the dedupe sets.", dedupe_ids);
   one("postback_dedupe_bytes", "gauge", "Memory of the dedupe sets.", dedupe_bytes);
@@ -439,6 +442,21 @@ void append_metrics(std::string* out, const Survey& survey, const ProcessReport&
   append_sample(out, "process_resident_memory_bytes", resident_bytes());
   append_metric_head(out, "process_start_time_seconds", "gauge", "Start time, Unix seconds.");
   append_sample(out, "process_start_time_seconds", process.started_at_us / 1'000'000);
+}
+
+int append_survey(std::string* out, const Survey& survey, const ProcessReport& process) {
+  switch (survey.kind) {
+    case Survey::Kind::health:
+      append_health(out, survey, process);
+      break;
+    case Survey::Kind::info:
+      append_info(out, survey, process);
+      break;
+    case Survey::Kind::metrics:
+      append_metrics(out, survey, process);
+      break;
+  }
+  return 200;
 }
 
 }  // namespace postback::server

@@ -69,4 +69,7 @@ void append_info(std::string* out, const Survey& survey, const ProcessReport& pr
 // Prometheus text exposition format 0.0.4.
 void append_metrics(std::string* out, const Survey& survey, const ProcessReport& process);
 
+// Whichever the survey is for. Returns the status of the answer.
+int append_survey(std::string* out, const Survey& survey, const ProcessReport& process);
+
 }  // namespace postback::server
