@@ -36,7 +36,6 @@ Method method_of(uint8_t method) {
 // llhttp reports a span in parts when it changes its mind on the way; they are neighbours, since
 // the head is given at once and the guard lets no folded line pass.
 std::string_view extended(std::string_view span, std::string_view next) {
-  if (next.empty()) return span;
   if (span.empty()) return next;
   return {span.data(), static_cast<size_t>(next.data() + next.size() - span.data())};
 }
@@ -104,6 +103,8 @@ void Message::on_name(std::string_view span) {
 void Message::on_value(std::string_view span) {
   if (headers_.empty()) return;
   in_value_ = true;
+  // Behind the white space that parse_lines() left out.
+  if (span.empty() && !headers_.back().value.empty()) return;
   headers_.back().value = extended(headers_.back().value, span);
 }
 
