@@ -96,15 +96,15 @@ class Journal(Ctl):
         self.assertIn("the journal is whole; 1 records", verified)
 
     def test_an_unknown_version_is_refused_with_the_remedy(self):
-        # Both copies of the header, with the CRC-32C that belongs to version 2.
+        # Both copies of the header, with the CRC-32C that belongs to version 3.
         for copy in (0, 4096):
             content = bytearray(self.segment.read_bytes()[copy:copy + 4096])
-            content[8] = 2
+            content[8] = 3
             content[4092:] = crc32c(content[:4092]).to_bytes(4, "little")
             self.change(copy, content)
         for command in ("verify", "stat", "export"):
             error = self.refused("journal", command)
-            self.assertIn("has format version 2, this program reads version 1", error)
+            self.assertIn("has format version 3, this program reads versions up to 2", error)
 
 
 def crc32c(content):
