@@ -21,8 +21,7 @@ std::string owner_text(const Owner& owner) {
   const std::string control = owner.has_registry()
                                   ? "control database " + base::uuid_text(owner.registry)
                                   : "an unknown control database";
-  const std::string code = owner.code.empty() ? "partner of unknown code" : owner_name(owner);
-  return code + " (id " + std::to_string(owner.partner_id) + " of " + control + ")";
+  return owner_name(owner) + " (id " + std::to_string(owner.partner_id) + " of " + control + ")";
 }
 
 }  // namespace postback::journal

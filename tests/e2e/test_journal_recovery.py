@@ -38,9 +38,12 @@ class Recovery(unittest.TestCase):
     def failure_context(self):
         return f"\n-- end of the server's output --\n{self.server.output()[-6000:]}"
 
-    def make(self, count, *options):
-        subprocess.run([MAKER, self.journal, str(INVOLVE_ID), str(count), *map(str, options)],
-                       check=True)
+    def make(self, count, *options, folder=None):
+        self.server.ctl("init")
+        control = SqliteDatabase(self.server.settings["DATABASE_URL"].removeprefix("sqlite:"))
+        registry = control.rows("SELECT registry_id FROM postback_registry")[0]["registry_id"]
+        subprocess.run([MAKER, folder or self.journal, str(INVOLVE_ID), str(count), "--code",
+                        "involve_asia", "--registry", registry, *map(str, options)], check=True)
 
     def segments(self):
         return sorted(self.journal.glob("*.segment"))
@@ -142,7 +145,7 @@ class Damaged(Recovery):
         segment = self.segments()[0]
         content = segment.read_bytes()
         other = self.folder / "other"
-        subprocess.run([MAKER, other, str(INVOLVE_ID), "500", "--first", "1000"], check=True)
+        self.make(500, "--first", 1000, folder=other)
         frame = sorted(other.glob("*.segment"))[0].read_bytes()[FRAMES:FRAMES + 4 * BLOCK]
         end = self.frame_offsets(segment)[-1] + BLOCK
         self.assertEqual(content[end:end + len(frame)].strip(b"\0"), b"")
