@@ -157,6 +157,7 @@ int main() {
   {
     postback::server::Server server(settings);
     if (!server.start().ok()) fail("the server does not start");
+    server.serve();
     const int fd = connect_to(server.port());
     counted = false;
     const Scenario scenarios[] = {

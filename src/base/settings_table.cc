@@ -273,7 +273,7 @@ constexpr SettingDefinition kDefinitions[] = {
      read_ack_budget_ms, [](const Settings& s) { return std::to_string(s.ack_budget_ms); }, false},
     {"LAME_DUCK_S", "NUMBER", "after SIGTERM, seconds of serving while not ready", read_lame_duck_s,
      [](const Settings& s) { return std::to_string(s.lame_duck_s); }, false},
-    {"FAILOVER_TAIL_S", "NUMBER", "stored rows kept so long, for a standby that lacks them",
+    {"FAILOVER_TAIL_S", "NUMBER", "stored rows kept so long for a standby",
      read_failover_tail_s, [](const Settings& s) { return std::to_string(s.failover_tail_s); },
      false},
 };

@@ -30,7 +30,7 @@ void Lane::learn_recovered_ids() {
     if (list == nullptr) continue;
     list->for_each([this, counts](std::string_view id) {
       if (slice_of(partner_, id) != slice_ || counts->is_recovered_id_forgotten(id)) return;
-      memory_.add(id);
+      memory_.add_journaled(id);
     });
   }
 }
@@ -70,7 +70,7 @@ void Lane::spilled(const std::vector<Postback*>& postbacks, const std::vector<in
     const bool is_conversion = postback->conversion.reason == Reason::none;
     const Outcome outcome = is_conversion ? Outcome::accepted : Outcome::quarantined;
     if (is_conversion) {
-      memory_.add(postback->conversion.text(Field::conversion_id));
+      memory_.add_journaled(postback->conversion.text(Field::conversion_id));
       finish_waiters(*postback, outcome);
     }
     if (postback->with_store) {

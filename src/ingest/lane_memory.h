@@ -12,6 +12,9 @@
 // Otherwise ids go to the database, whose unique index decides; the batch carries the sample. A
 // sample that is not found whole, or a store that tells of another database, makes the lane forget.
 //
+// What the journal has is durable whatever the database lost: until the partner's records are
+// drained, ids that were accepted there stay known, under a scope of their own.
+//
 // Owner: the lane. Thread: its core's.
 #pragma once
 
@@ -20,6 +23,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "ingest/dedupe_set.h"
 #include "postback/store.h"
@@ -33,17 +37,32 @@ class LaneMemory {
   static constexpr uint64_t kTrustNs = 2'500'000'000;
 
   // `scope`: of no other lane of this core, past or present.
-  LaneMemory(DedupeSet* set, uint32_t scope) : set_(set), scope_(scope) {}
+  LaneMemory(DedupeSet* set, uint32_t scope)
+      : set_(set), scope_(scope), journal_scope_(set->new_scope()) {}
 
   uint64_t hash_of(std::string_view id) const { return DedupeSet::hash_of(scope_, id); }
   // Whether the id is durable, as far as memory may be believed. `hash`: hash_of(id).
   bool knows(std::string_view id, uint64_t hash) const {
-    return is_believed_ && set_->contains(scope_, id, hash);
+    return (is_believed_ && set_->contains(scope_, id, hash)) ||
+           (has_journaled_ && set_->contains(journal_scope_, id));
   }
   void add(std::string_view id, uint64_t hash) { set_->add(scope_, id, hash); }
   void add(std::string_view id) { add(id, hash_of(id)); }
+  // The id's record is in the journal.
+  void add_journaled(std::string_view id) {
+    add(id);
+    set_->add(journal_scope_, id);
+    has_journaled_ = true;
+  }
+  // No record of the partner waits any more: the database has what the journal had.
+  void journal_drained() {
+    if (std::exchange(has_journaled_, false)) journal_scope_ = set_->new_scope();
+  }
   // The id is new again.
-  void remove(std::string_view id) { set_->remove(scope_, id); }
+  void remove(std::string_view id) {
+    set_->remove(scope_, id);
+    if (has_journaled_) set_->remove(journal_scope_, id);
+  }
   bool is_believed() const { return is_believed_; }
 
   // After each change of the store. True: what is remembered counts no more, see forget().
@@ -56,7 +75,8 @@ class LaneMemory {
   [[nodiscard]] bool answered(const Batch& batch);
   // The batch was committed; `newest_id`: one of its ids, or empty. Remembered for the sample.
   void note_committed(std::string_view newest_id, uint64_t now_ns);
-  // Forgets all ids at once: hashes that were worked out before mean nothing any more.
+  // Forgets all ids but the journal's at once: hashes that were worked out before mean nothing any
+  // more.
   void forget();
 
  private:
@@ -67,6 +87,8 @@ class LaneMemory {
 
   DedupeSet* const set_;
   uint32_t scope_;
+  uint32_t journal_scope_;
+  bool has_journaled_ = false;  // Ids are under journal_scope_.
   bool is_believed_ = true;
 
   StoreState store_ = StoreState::idle;

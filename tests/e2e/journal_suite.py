@@ -53,7 +53,7 @@ class JournalSuite(Suite):
         self.data = pathlib.Path(self.server.settings["DATA_DIR"])
         self.journal = self.data / "journal"
         self.server.ctl("init")
-        self.server.ctl("partner", "set", "rector", "database_url="
+        self.server.ctl("partner", "set", "--yes", "rector", "database_url="
                         f"postgresql://postgres@127.0.0.1:{self.gate.port}/{self.database_name()}")
         # Elsewhere than the journal, whose disk many tests break.
         self.server.ctl("partner", "set", "involve_asia",

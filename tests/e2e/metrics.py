@@ -24,7 +24,6 @@ class Metrics:
         assert values, f"no sample {name} {labels}"
         return int(sum(values))
 
-
     def imbalance(self):
         """None, or what does not add up: at rest, every postback that was received, and every
         record that was found in the journal at the start, has become one of these."""

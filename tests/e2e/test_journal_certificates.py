@@ -77,7 +77,7 @@ class Certificates(JournalSuite, unittest.TestCase):
         self.begin(start=False)
         self.trusted = self.server.folder / "trusted.crt"
         shutil.copy(trusted.certificate, self.trusted)
-        self.server.ctl("partner", "set", "rector", "database_url="
+        self.server.ctl("partner", "set", "--yes", "rector", "database_url="
                         f"postgresql://postgres@localhost:{self.gate.port}/{self.database_name()}"
                         f"?sslmode=verify-full&sslrootcert={self.trusted}")
         self.server.start()

@@ -74,7 +74,7 @@ class Names(JournalSuite, unittest.TestCase):
         self.server.start()
 
     def set_host(self, code, host, database):
-        self.server.ctl("partner", "set", code, "database_url=postgresql://postgres@"
+        self.server.ctl("partner", "set", "--yes", code, "database_url=postgresql://postgres@"
                         f"{host}:{self.gate.port}/{database}")
 
     def test_one_name_that_is_never_resolved(self):

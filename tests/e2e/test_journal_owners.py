@@ -24,7 +24,7 @@ class Owners(JournalSuite, unittest.TestCase):
         return self.database().rows("SELECT id FROM postback_quarantine")
 
     def point_at_database(self):
-        self.server.ctl("partner", "set", "rector", "database_url="
+        self.server.ctl("partner", "set", "--yes", "rector", "database_url="
                         f"postgresql://postgres@127.0.0.1:{self.gate.port}/{self.database_name()}")
 
     def test_records_of_a_lost_control_database_wait_for_a_word(self):

@@ -64,7 +64,7 @@ class OracleSeesWhatIsWrong(unittest.TestCase):
         self.stats = {}  # Where /stats tells another number than the rows.
         self.quarantine = []
         self.metrics = {"received": 5, "recovered": 1, "stored": 3, "duplicate": 2,
-                        "quarantined": 0, "unavailable": 1}
+                        "quarantined": 0, "unavailable": 1, "discarded": 0}
         self.verified = 0
 
     @staticmethod

@@ -14,7 +14,7 @@ class Network(Suite):
         cls.beyond = cls.make_cluster()
         cls.proxy = Proxy(cls.beyond.port)
         cls.addClassCleanup(cls.proxy.close)
-        cls.server.ctl("partner", "set", "rector", "database_url=postgresql://postgres@127.0.0.1:"
+        cls.server.ctl("partner", "set", "--yes", "rector", "database_url=postgresql://postgres@127.0.0.1:"
                        f"{cls.proxy.port}/rector_db")
 
     def setUp(self):

@@ -215,7 +215,7 @@ class Partners(Ctl):
         self.assertIn("partner list shows", self.refused("partner", "show", "zzzzzz"))
 
     def test_password_is_masked_unless_asked_for(self):
-        self.ctl("partner", "set", "rector", "database_url=postgresql://u:s3cret@h/db")
+        self.ctl("partner", "set", "--yes", "rector", "database_url=postgresql://u:s3cret@h/db")
         for arguments in (("list",), ("list", "--json"), ("show", "rector"),
                           ("show", "rector", "--json"), ("set", "rector", "lanes=3", "--json")):
             with self.subTest(arguments=arguments):

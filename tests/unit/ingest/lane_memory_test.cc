@@ -1,6 +1,7 @@
 // The lane whose database loses rows behind its back.
 #include <gtest/gtest.h>
 
+#include "ingest/owner_routes.h"
 #include "lane_fixture.h"
 
 namespace postback::ingest {
@@ -157,6 +158,33 @@ TEST_F(LaneMemoryTest, IdsOfTheJournalAreKnownBeforeAnythingIsCommitted) {
   Postback& repeat = add("journaled");
   turn();
   EXPECT_EQ(repeat.outcome, Outcome::duplicate);
+  lane_.reset();
+}
+
+TEST_F(LaneMemoryTest, IdsOfTheJournalStayKnownUntilTheyAreDrainedWhateverTheDatabaseLost) {
+  Backlog backlog;
+  environment_.backlog = &backlog;
+  auto ids = std::make_shared<IdList>();
+  ids->add("journaled");
+  PartnerBacklog& counts = backlog.of(owner_of(partner_));
+  counts.set_recovered(1, 1, ids);
+  make_lane();
+  know("a");
+  reopen();  // Memory is not believed now.
+  Postback& repeat = add("journaled");
+  turn();
+  EXPECT_EQ(repeat.outcome, Outcome::duplicate);
+  change_database();
+  Postback& again = add("journaled");
+  turn();
+  EXPECT_EQ(again.outcome, Outcome::duplicate);
+  while (!store_->submitted.empty()) finish_batch(BatchResult::committed);
+  counts.remove(1);
+  pass(1);
+  Postback& after = add("journaled");
+  turn();
+  EXPECT_EQ(after.outcome, Outcome::pending) << "the database has it now, and decides";
+  finish_batch(BatchResult::committed, RowResult::duplicate);
   lane_.reset();
 }
 

@@ -106,7 +106,7 @@ TEST_F(ControlSchema, VersionOneIsBroughtUpToDateWithItsIds) {
   std::unique_ptr<SqlClient> client = shipped();
   run(client.get(),
       "DROP TABLE postback_registry; DROP TABLE partner_ids; ALTER TABLE partners DROP COLUMN "
-      "dedupe_retention_days;"
+      "dedupe_retention_days; ALTER TABLE partners DROP COLUMN memory_epoch;"
       "UPDATE postback_control_schema SET version = 1");
   EXPECT_EQ(load(client.get()).partners.at(0).dedupe_retention_days, 400);  // Not there to be read.
   expect_ok(create_control_schema(client.get()));
@@ -135,7 +135,9 @@ TEST_F(ControlSchema, EachControlDatabaseHasAnIdThatItKeeps) {
 
 TEST_F(ControlSchema, OneThatIsOlderThanIdsGetsOneAndOwnsWhatIsUnmarked) {
   std::unique_ptr<SqlClient> client = shipped();
-  run(client.get(), "DROP TABLE postback_registry; UPDATE postback_control_schema SET version = 3");
+  run(client.get(),
+      "DROP TABLE postback_registry; ALTER TABLE partners DROP COLUMN memory_epoch;"
+      "UPDATE postback_control_schema SET version = 3");
   EXPECT_EQ(load(client.get()).partners.at(0).registry_id, "");
   EXPECT_TRUE(load(client.get()).partners.at(0).owns_unmarked);
   expect_ok(create_control_schema(client.get()));

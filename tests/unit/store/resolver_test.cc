@@ -34,10 +34,11 @@ TEST(Resolver, AnswersWithAddressesOrAReason) {
     EXPECT_EQ(question, nullptr);
   }
   asker.wait_for(2);
-  EXPECT_FALSE(asker.answers[0]->addresses.empty());
-  EXPECT_EQ(asker.answers[0]->error, "");
-  EXPECT_TRUE(asker.answers[1]->addresses.empty());
-  EXPECT_NE(asker.answers[1]->error, "");
+  for (const auto& answer : asker.answers) {  // Two threads resolve: in any order.
+    const bool is_there = answer->host == "localhost";
+    EXPECT_EQ(answer->addresses.empty(), !is_there);
+    EXPECT_EQ(answer->error.empty(), is_there) << answer->error;
+  }
 }
 
 TEST(Resolver, AbandonedQuestionsAreEitherAnsweredOrNeverHeardOf) {
