@@ -134,7 +134,7 @@ void DrainPass::take(const Conversion& conversion, journal::Position position) {
   const auto found = parts_.find(conversion.partner_id);
   if (found == parts_.end()) return;
   DrainPart* part = found->second.get();
-  if (part->has_left()) return;
+  if (part->has_left() || part->was_moved(position)) return;
   const uint32_t slice = part->slice_of(conversion);
   if (part->filling(slice) == nullptr) {
     if (!make_room(part)) return;
