@@ -84,6 +84,9 @@ class Drain {
     bool is_late = false;   // It is in late_.
     uint64_t begun_ns = 0;  // When its records began to flow; 0: none do.
     uint64_t drained = 0;   // Since then.
+    // Records that stand in the journal anew, behind all others, while a batch in front of them is
+    // not drained: they are passed over until the checkpoint is behind them.
+    std::set<journal::Position> moved;
   };
 
   void run();

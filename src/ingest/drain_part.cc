@@ -63,6 +63,11 @@ bool DrainPart::may_begin_batch() const {
   return batches_.size() < kReplayBatchesPerPartnerMax;
 }
 
+bool DrainPart::was_moved(journal::Position position) const {
+  const std::set<journal::Position>& moved = drain_->progress_[partner().id].moved;
+  return !moved.empty() && moved.contains(position);
+}
+
 void DrainPart::begin_batch(uint32_t slice) {
   std::unique_ptr<DrainBatch> batch = drain_->take_batch();
   batch->clear();
@@ -114,6 +119,10 @@ void DrainPart::receive(Message& message) {
   batch.state = DrainBatch::State::back;
   const auto lost = std::find_if(cut_off_.begin(), cut_off_.end(), is_it);
   if (lost != cut_off_.end()) {
+    if (batch.done && batch.moved == batch.row_count) {  // A lane moves single rows only.
+      drain_->progress_[partner().id].moved.insert(batch.first);
+      backlog_->remove(batch.moved);
+    }
     drain_->free_batch(std::move(*lost));
     cut_off_.erase(lost);
     return;
@@ -204,6 +213,7 @@ void DrainPart::finish(uint64_t last_lsn) {
   Drain::Progress& progress = drain_->progress_[partner().id];
   set_position({last_lsn + 1, 0});
   progress.additions_drained = additions_;
+  progress.moved.clear();
   backlog_->forget_recovered_ids();
   for (const Source& source : sources_) source.backlog->forget_recovered_ids();
   if (progress.begun_ns == 0 || backlog_->waiting() > 0) return;

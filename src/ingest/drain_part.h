@@ -45,6 +45,8 @@ class DrainPart final : MessageReceiver {
   DrainBatch* filling(uint32_t slice) const { return filling_[slice]; }
   void begin_batch(uint32_t slice);
   bool may_begin_batch() const;
+  // The record stands in the journal anew: this copy of it is drained.
+  bool was_moved(journal::Position position) const;
   // Adds a record to the slice's batch. True when the batch is full.
   bool add(uint32_t slice, const Conversion& conversion, journal::Position position);
   bool may_send(uint32_t slice) const;

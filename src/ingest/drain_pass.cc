@@ -159,7 +159,7 @@ void DrainPass::take(const journal::Reader& reader) {
   const auto found = routes_.find(reader.owner());
   if (found == routes_.end() || !(reader.position() < found->second.limit)) return;
   DrainPart* part = found->second.part;
-  if (part->has_left()) return;
+  if (part->has_left() || part->was_moved(reader.position())) return;
   const Conversion& conversion = reader.conversion();
   const uint32_t slice = part->slice_of(conversion);
   if (part->filling(slice) == nullptr) {

@@ -200,11 +200,12 @@ void Lane::replay_repeats(Postback& first) {
 }
 
 // A row that failed alone while the database took others is written into the journal anew, behind
-// all others, so that these go on; the rest of its batch is done. False: it is not.
+// all others, so that these go on. False: it is not.
 bool Lane::move_behind(Postback& row) {
   const ReplayBatch& batch = *row.replay;
-  const bool is_last = batch.rows_open == 1 && batch.done;
-  return is_last && backlog_->waiting() > 1 && suspects_.is_behind_others(row) &&
+  // By then the drain's batches have one row each, so that the drain knows which record it was.
+  const bool is_only = batch.row_count == 1 && batch.rows_open == 1 && batch.done;
+  return is_only && backlog_->waiting() > 1 && suspects_.is_behind_others(row) &&
          spill_.add(row, environment_.loop->now_ns());
 }
 
