@@ -324,6 +324,8 @@ TEST_F(LaneJournalTest, RepeatsWithinAReplayedBatchAreCountedOnceHoweverOftenItI
   ASSERT_EQ(replays_.returned.size(), 1u);
   EXPECT_FALSE(replays_.returned[0]->done);
   replay({"b", "a", "b", "b"});
+  ASSERT_EQ(store_->submitted.size(), 1u);
+  EXPECT_EQ(store_->submitted[0]->duplicate_count, 0) << "of the first attempt nothing counts";
   finish_batch(BatchResult::committed);
   mailbox_.drain();
   ASSERT_EQ(replays_.returned.size(), 2u);
