@@ -166,14 +166,25 @@ SqliteResult SqliteConnection::page_count(int64_t* count) {
   return result;
 }
 
+// The file is made as long as it says, which is a multiple of the chunk.
+bool SqliteConnection::reserve(int64_t pages, int chunk_pages) {
+  int chunk_bytes = chunk_pages * kPageBytes;
+  sqlite3_file_control(handle_, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk_bytes);
+  int64_t bytes = pages * kPageBytes;
+  return sqlite3_file_control(handle_, "main", SQLITE_FCNTL_SIZE_HINT, &bytes) == SQLITE_OK;
+}
+
 SqliteResult SqliteConnection::make_room() {
   int64_t pages = 0;
   const SqliteResult result = page_count(&pages);
   if (result != SqliteResult::ok || pages <= room_pages_) return result;
-  const int64_t wanted_pages = (pages / kChunkPages + 1) * kChunkPages;
-  // A multiple of the chunk: the file is made as long as it says.
-  int64_t bytes = wanted_pages * kPageBytes;
-  if (sqlite3_file_control(handle_, "main", SQLITE_FCNTL_SIZE_HINT, &bytes) != SQLITE_OK) {
+  int64_t wanted_pages = (pages / kChunkPages + 1) * kChunkPages;
+  if (!reserve(wanted_pages, kChunkPages)) {
+    wanted_pages = pages;  // A file that may not grow by so much may have room for what is needed.
+    if (reserve(wanted_pages, 1)) {
+      room_pages_ = wanted_pages;
+      return result;
+    }
     return fail(SqliteResult::unavailable,
                 "SQLite " + path_ +
                     ": the disk has no room for the database to grow; free space on the disk");

@@ -132,6 +132,7 @@ class SqliteConnection {
   SqliteResult configure(Role role);
   bool writes() const { return role_ != Role::reader; }
   SqliteResult page_count(int64_t* count);
+  bool reserve(int64_t pages, int chunk_pages);
 
   sqlite3* handle_ = nullptr;
   std::string path_;

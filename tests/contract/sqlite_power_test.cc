@@ -28,6 +28,14 @@ class SqlitePowerTest : public ::testing::Test {
     return options;
   }
 
+  // 0 also where the table itself is lost.
+  static int64_t row_count(const std::string& path) {
+    const auto tables =
+        sqlite_query(path, "SELECT 1 FROM sqlite_master WHERE name = 'partner_conversions'");
+    if (tables.empty()) return 0;
+    return std::stoll(sqlite_query(path, "SELECT count(*) FROM partner_conversions")[0][0]);
+  }
+
   TestFolder folder_;
   store::Services services_;
   TestCore core_;
@@ -50,9 +58,7 @@ TEST_F(SqlitePowerTest, EveryRowThatWasAcknowledgedIsThereAfterAPowerCut) {
     ASSERT_EQ(store.commit(batch), BatchResult::committed) << batch.error;
     stored += batch.count(RowResult::stored);
     power_cut_vfs::write_survivors(path(), after);
-    ASSERT_EQ(sqlite_query(after, "SELECT count(*) FROM partner_conversions")[0][0],
-              std::to_string(stored))
-        << "after batch " << round;
+    ASSERT_EQ(row_count(after), stored) << "after batch " << round;
     ASSERT_EQ(sqlite_query(after, "PRAGMA integrity_check")[0][0], "ok") << "after batch " << round;
     for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(after + suffix);
   }

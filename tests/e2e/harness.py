@@ -187,7 +187,28 @@ def io_uring_works():
     return ring >= 0
 
 
-class Suite:
+class InTime:
+    """Of a TestCase: what is to happen in time, on a machine that may stand still."""
+
+    def assert_in_time(self, took, seconds, what="in time", within_s=0):
+        """That something took less than so many seconds, besides those in which the machine stood
+        still. `within_s`: since when, when it is longer ago than it took."""
+        stalled = machine.stalled_s(max(took, within_s))
+        self.assertLess(took, seconds * SLOWNESS + stalled,
+                        f"{what}; the machine stood still for {stalled:.2f} s")
+
+    def assert_nothing_refused(self, account):
+        """That all of a load got 200, unless the machine stood still for as long as a postback may
+        take: then 503 is right, and only 503."""
+        self.assertEqual(account.errors, [])
+        if account.refused and machine.stalled_s(60) > 0.5:
+            print(f"the machine stood still for {machine.stalled_s(60):.2f} s")
+            self.assertEqual({status for _, status in account.refused}, {503})
+            return
+        self.assertEqual(account.refused, [])
+
+
+class Suite(InTime):
     """Mixed into a TestCase by @over. The class has one server; `control` settings below."""
 
     loop = "epoll"
@@ -270,25 +291,6 @@ class Suite:
             total[0] += row["stored"]
             total[1] += row["quarantined"]
         return tuple(total)
-
-    # Time.
-
-    def assert_in_time(self, took, seconds, what="in time", within_s=0):
-        """That something took less than so many seconds, besides those in which the machine stood
-        still. `within_s`: since when, when it is longer ago than it took."""
-        stalled = machine.stalled_s(max(took, within_s))
-        self.assertLess(took, seconds * SLOWNESS + stalled,
-                        f"{what}; the machine stood still for {stalled:.2f} s")
-
-    def assert_nothing_refused(self, account):
-        """That all of a load got 200, unless the machine stood still for as long as a postback may
-        take: then 503 is right, and only 503."""
-        self.assertEqual(account.errors, [])
-        if account.refused and machine.stalled_s(60) > 0.5:
-            print(f"the machine stood still for {machine.stalled_s(60):.2f} s")
-            self.assertEqual({status for _, status in account.refused}, {503})
-            return
-        self.assertEqual(account.refused, [])
 
     # Requests.
 

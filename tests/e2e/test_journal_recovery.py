@@ -13,7 +13,7 @@ import time
 import unittest
 
 from databases import SqliteDatabase
-from harness import REPOSITORY, SANITIZED, SLOWNESS, Decimal, Server, wait_until
+from harness import REPOSITORY, SANITIZED, SLOWNESS, Decimal, InTime, Server, wait_until
 from journal_suite import MAKER, JournalSuite
 from load import expected_sums
 from metrics import waiting
@@ -25,7 +25,7 @@ BLOCK = 4096
 INVOLVE_ID = 1
 
 
-class Recovery(unittest.TestCase):
+class Recovery(InTime, unittest.TestCase):
     """SQLite only; a server per test."""
 
     def setUp(self):

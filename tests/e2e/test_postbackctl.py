@@ -110,6 +110,7 @@ class Init(Ctl):
         self.sql("DROP TABLE postback_registry")
         self.sql("DROP TABLE partner_ids")
         self.sql("ALTER TABLE partners DROP COLUMN dedupe_retention_days")
+        self.sql("ALTER TABLE partners DROP COLUMN memory_epoch")
         self.sql("UPDATE postback_control_schema SET version = 1")
         self.assertEqual(self.ctl_json("partner", "show", "rector")["dedupe_retention_days"], 400)
         self.ctl("partner", "remove", "rector")

@@ -166,8 +166,9 @@ int change_partner(const Invocation& invocation, const std::vector<Assignment>& 
     return fail("partner " + base::printable(invocation.words[0]) +
                 " is unchanged: " + status.message());
   }
-  const std::string moved = moves(row.value(), checked.value(), change.home());
-  if (!moved.empty() && !invocation.yes) {
+  const std::string moved =
+      invocation.yes ? "" : moves(row.value(), checked.value(), change.home());
+  if (!moved.empty()) {
     return fail("partner " + checked.value().partner_code + " is unchanged: " + moved +
                 ". If that is meant, give --yes");
   }

@@ -228,6 +228,8 @@ TEST_F(LaneJournalTest, RepeatsWithinAReplayedBatchAreCountedOnceHoweverOftenItI
   ASSERT_EQ(replays_.returned.size(), 1u);
   EXPECT_FALSE(replays_.returned[0]->done);
   replay({"b", "a", "b", "b"});
+  ASSERT_FALSE(store_->submitted.empty());
+  EXPECT_EQ(store_->submitted[0]->duplicate_count, 0) << "of the first attempt nothing counts";
   while (!store_->submitted.empty()) finish_batch(BatchResult::committed);  // In smaller ones now.
   mailbox_.drain();
   ASSERT_EQ(replays_.returned.size(), 2u);
