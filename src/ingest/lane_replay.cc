@@ -123,6 +123,7 @@ bool Lane::prepare_replay() {
 // What may be tried by now goes behind everything else that waits. The drain gets back what may not
 // for too long: it has more rows, and it may be about to stop.
 void Lane::resume_deferred() {
+  if (replays_deferred_.empty()) return;
   const uint64_t now_ns = environment_.loop->now_ns();
   for (auto& flight : std::exchange(replays_deferred_, {})) {
     if (suspects_.may_try(flight->first_row(), now_ns)) {

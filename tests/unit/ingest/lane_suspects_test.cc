@@ -39,6 +39,7 @@ class LaneSuspectsTest : public JournalLaneFixture,
         if (!fails) quarantined_.insert(std::string(row->text(Field::conversion_id)));
       }
       if (!fails) {
+        batch.sample_found = batch.sample.size();
         finish_batch(BatchResult::committed);
         continue;
       }

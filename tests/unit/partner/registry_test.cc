@@ -310,7 +310,7 @@ TEST_F(PostgresRegistryTest, VersionOneIsBroughtUpToDateWithItsIds) {
   std::unique_ptr<SqlClient> client = shipped();
   run(client.get(),
       "DROP TABLE postback_registry; DROP TABLE partner_ids; ALTER TABLE partners DROP COLUMN "
-      "dedupe_retention_days;"
+      "dedupe_retention_days; ALTER TABLE partners DROP COLUMN memory_epoch;"
       "UPDATE postback_control_schema SET version = 1");
   expect_ok(create_control_schema(client.get()));
   EXPECT_TRUE(load(client.get()).partners.at(0).owns_unmarked);
