@@ -343,8 +343,9 @@ void Connections::send_output(Connection& connection) {
 
 void Connections::send_piece(Connection& connection) {
   connection.send_started_ns = loop_->now_ns();
+  const size_t bytes = connection.sending.size() - connection.sent_bytes;
   loop_->send(connection.socket, connection.sending.data() + connection.sent_bytes,
-              std::min(connection.sending.size() - connection.sent_bytes, kSendBytesMax));
+              connection.reporting ? std::min(bytes, kSendBytesMax) : bytes);
 }
 
 void Connections::sent(Connection& connection, const Completion& completion) {

@@ -33,9 +33,9 @@ constexpr uint32_t kExchangesMax = 16;
 // Output of one connection that the client has not taken; at the bound reading stops.
 constexpr size_t kOutputBytesMax = 256 * 1024;
 
-// What one send gives the kernel of an answer: a large one goes out in several turns, between which
-// the other clients of the core have theirs.
-constexpr size_t kSendBytesMax = 512 * 1024;
+// What one send gives the kernel of a report: a large one goes out in many turns, between which the
+// other clients of the core have theirs. The kernel copies so much in some 20 microseconds.
+constexpr size_t kSendBytesMax = 64 * 1024;
 // Bodies up to this size are copied behind their head, larger ones are sent from where they lie.
 constexpr size_t kBodyBytesCopied = 16 * 1024;
 
@@ -57,9 +57,9 @@ constexpr size_t kReportReadingBytes = 4 * 1024 * 1024;
 // there are few processors, and one database that hangs must not keep the others' reports waiting.
 constexpr size_t kReportsReadingMax = 4;
 // How much of reports is written in a second, over the process. A mebibyte costs some three
-// milliseconds of reading, writing and sending, so this is a fifth of one processor; each report
-// counts as kReportBytesMin at least. A whole table of a million usual rows is read in ten seconds.
-constexpr uint64_t kReportBytesPerSecond = 64 * 1024 * 1024;
+// milliseconds of reading, writing and sending, so this is a tenth of one processor; each report
+// counts as kReportBytesMin at least. A whole table of a million usual rows is read in 20 seconds.
+constexpr uint64_t kReportBytesPerSecond = 32 * 1024 * 1024;
 constexpr uint64_t kReportBytesMin = 16 * 1024;
 // After a rest so much time's worth is written at once.
 constexpr uint64_t kReportBurstNs = 20 * kMillisecondNs;

@@ -46,11 +46,11 @@ class LargePages(Suite):
         self.many_pages_at_once_are_bounded_and_others_are_served()
 
     def many_pages_at_once_are_bounded_and_others_are_served(self):
-        """16 clients with 16 pages each in one segment, none of which is read."""
+        """Eight clients ask for 16 pages each in one segment and read none."""
         before_kib = self.server.memory_kib()
         request = (f"GET /partner{self.involve}/conversions?limit=1000 HTTP/1.1\r\n"
                    "Host: a\r\n\r\n") * 16
-        crowd = [self.server.connect() for _ in range(16)]
+        crowd = [self.server.connect() for _ in range(8)]
         try:
             for client in crowd:
                 client.send(request)
@@ -60,9 +60,8 @@ class LargePages(Suite):
             if not SANITIZED:
                 self.assertLess(self.server.memory_kib(), before_kib + 100 * MIB)
             # Each of them has one report on its way, and gets the others when it reads.
-            for _ in range(16):
-                answer = crowd[0].read()
-                self.assertIn(answer.status, (200, 503))
+            for _ in range(3):
+                self.assertEqual(crowd[0].read().status, 200)
         finally:
             for client in crowd:
                 client.close()

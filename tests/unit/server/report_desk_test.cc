@@ -144,7 +144,7 @@ TEST_F(ReportDeskTest, RefusesWhatTheBudgetHasNoRoomFor) {
 // Twelve clients who asked for pages of a mebibyte without a pause doubled the p99 of others.
 TEST_F(ReportDeskTest, WritesNoMoreInASecondThanItsShare) {
   constexpr size_t kBytes = 1024 * 1024;
-  constexpr size_t kCount = 16;
+  constexpr size_t kCount = 8;
   const uint64_t began_ns = base::system_clock().monotonic_ns();
   for (size_t i = 0; i < kCount; ++i) {
     ask(1);
