@@ -359,6 +359,10 @@ void Writer::make_spare() {
       return;
     case SegmentMaker::Progress::done:
       spare_ = std::make_unique<ActiveSegment>(maker_->take_file(), maker_->header());
+      // The active one was full, and there was no space for this one until now.
+      if (state_ == WriterState::refusing && active_ != nullptr) {
+        set_state(WriterState::ready, "");
+      }
       break;
     case SegmentMaker::Progress::failed:
       spare_error_ = maker_->status().message();
