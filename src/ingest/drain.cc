@@ -11,6 +11,7 @@
 #include "ingest/drain_part.h"
 #include "ingest/drain_pass.h"
 #include "ingest/limits.h"
+#include "ingest/owner_routes.h"
 #include "io/loop_choice.h"
 #include "journal/reader.h"
 #include "journal/stuck_file.h"
@@ -180,7 +181,7 @@ void Drain::tell_stuck() {
   std::string text;
   for (const auto& entry : partners->entries()) {
     const Partner& partner = entry->partner;
-    const PartnerBacklog& backlog = environment_.backlog->of(partner.id);
+    const PartnerBacklog& backlog = environment_.backlog->of(owner_of(partner));
     if (backlog.waiting() == 0) continue;
     if (const std::optional<Stuck> stuck = backlog.stuck().longest()) {
       text += stuck_line(partner, *stuck);

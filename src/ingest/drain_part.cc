@@ -68,6 +68,13 @@ bool DrainPart::was_moved(journal::Position position) const {
   return !moved.empty() && moved.contains(position);
 }
 
+// Of a batch that does not count any more, but whose record stands in the journal anew.
+void DrainPart::note_moved(const DrainBatch& batch) {
+  if (!batch.done || batch.moved != batch.row_count) return;  // A lane moves single rows only.
+  drain_->progress_[partner().id].moved.insert(batch.first);
+  backlog_->remove(batch.moved);
+}
+
 void DrainPart::begin_batch(uint32_t slice) {
   std::unique_ptr<DrainBatch> batch = drain_->take_batch();
   batch->clear();
@@ -119,10 +126,7 @@ void DrainPart::receive(Message& message) {
   batch.state = DrainBatch::State::back;
   const auto lost = std::find_if(cut_off_.begin(), cut_off_.end(), is_it);
   if (lost != cut_off_.end()) {
-    if (batch.done && batch.moved == batch.row_count) {  // A lane moves single rows only.
-      drain_->progress_[partner().id].moved.insert(batch.first);
-      backlog_->remove(batch.moved);
-    }
+    note_moved(batch);
     drain_->free_batch(std::move(*lost));
     cut_off_.erase(lost);
     return;
@@ -187,6 +191,7 @@ void DrainPart::cut(size_t from) {
         cut_off_.push_back(std::move(batch));
         break;
       case DrainBatch::State::back:
+        note_moved(*batch);
         drain_->free_batch(std::move(batch));
         break;
     }

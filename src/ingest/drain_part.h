@@ -70,6 +70,7 @@ class DrainPart final : MessageReceiver {
   void set_position(journal::Position position);
   void cut(size_t from);
   void count(const DrainBatch& batch);
+  void note_moved(const DrainBatch& batch);
 
   Drain* const drain_;
   const std::shared_ptr<const partner::PartnerEntry> entry_;

@@ -233,7 +233,7 @@ TEST_F(DrainTest, RowsThatAreSettledArePassedOverAndForgotten) {
 
 TEST_F(DrainTest, ARecordThatWasWrittenAnewBehindAFailedBatchIsNotReadAgain) {
   set_partners({{1, 1}});
-  backlog_->of(1).set_batch_rows(1);
+  backlog_->of(owner(1)).set_batch_rows(1);
   const int64_t first_id = append(1, 3);
   modes_[1] = Mode::hold;
   start();
@@ -242,11 +242,37 @@ TEST_F(DrainTest, ARecordThatWasWrittenAnewBehindAFailedBatchIsNotReadAgain) {
   sent[0]->done = false;
   sent[0]->receiver = sent[0]->reply_receiver;
   sent[0]->reply_mailbox->post(*sent[0]);
-  backlog_->of(1).add(1, 1'795'000'000'000'000);  // Its new copy, which this test does not need.
+  backlog_->of(owner(1)).add(
+      1, 1'795'000'000'000'000);  // Its new copy, which this test does not need.
   sent[1]->moved = 1;
   sent[1]->done = true;
   sent[1]->receiver = sent[1]->reply_receiver;
   sent[1]->reply_mailbox->post(*sent[1]);
+  answer(sent[2], false);
+  modes_[1] = Mode::store;
+  ASSERT_TRUE(comes_true([this] { return waiting(1) == 1; }));
+  EXPECT_TRUE(is_stored(first_id));
+  EXPECT_FALSE(is_stored(first_id + 1));
+  EXPECT_TRUE(is_stored(first_id + 2));
+}
+
+TEST_F(DrainTest, ARecordThatWasWrittenAnewBeforeABatchInFrontFailedIsNotReadAgain) {
+  set_partners({{1, 1}});
+  backlog_->of(owner(1)).set_batch_rows(1);
+  const int64_t first_id = append(1, 3);
+  modes_[1] = Mode::hold;
+  start();
+  ASSERT_TRUE(comes_true([this] { return waiting_.size() == 3; }));
+  const std::deque<ReplayBatch*> sent = std::exchange(waiting_, {});
+  backlog_->of(owner(1)).add(
+      1, 1'795'000'000'000'000);  // Its new copy, which this test does not need.
+  sent[1]->moved = 1;
+  sent[1]->done = true;
+  sent[1]->receiver = sent[1]->reply_receiver;
+  sent[1]->reply_mailbox->post(*sent[1]);
+  sent[0]->done = false;
+  sent[0]->receiver = sent[0]->reply_receiver;
+  sent[0]->reply_mailbox->post(*sent[0]);
   answer(sent[2], false);
   modes_[1] = Mode::store;
   ASSERT_TRUE(comes_true([this] { return waiting(1) == 1; }));
