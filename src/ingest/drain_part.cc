@@ -68,16 +68,20 @@ bool DrainPart::was_moved(journal::Position position) const {
   return !moved.empty() && moved.contains(position);
 }
 
-// Of a batch that does not count any more, but whose record stands in the journal anew.
+// Of a batch that does not count any more, but of which a record stands in the journal anew.
 void DrainPart::note_moved(const DrainBatch& batch) {
-  if (!batch.done || batch.moved != batch.row_count) return;  // A lane moves single rows only.
-  drain_->progress_[partner().id].moved.insert(batch.first);
+  if (!batch.done || batch.moved == 0) return;
+  std::set<journal::Position>& moved = drain_->progress_[partner().id].moved;
+  for (size_t i = 0; i < batch.row_count; ++i) {
+    if (batch.rows[i]->outcome == Outcome::accepted) moved.insert(batch.positions[i]);
+  }
   backlog_->remove(batch.moved);
 }
 
 void DrainPart::begin_batch(uint32_t slice) {
   std::unique_ptr<DrainBatch> batch = drain_->take_batch();
   batch->clear();
+  batch->positions.clear();
   batch->state = DrainBatch::State::filling;
   batch->partner_id = partner().id;
   batch->slice = slice;
@@ -93,6 +97,7 @@ bool DrainPart::add(uint32_t slice, const Conversion& conversion, journal::Posit
   if (batch->row_count == 0) batch->first = position;
   Conversion& row = batch->add_row().conversion;
   row = conversion;
+  batch->positions.push_back(position);
   row.partner_id = partner().id;  // It may have been assigned.
   batch->byte_count += conversion.byte_count();
   read_ = {position.lsn, position.record + 1};

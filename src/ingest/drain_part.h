@@ -22,6 +22,7 @@ namespace postback::ingest {
 struct DrainBatch : ReplayBatch {
   enum class State : uint8_t { filling, sent, back };
   State state = State::filling;
+  std::vector<journal::Position> positions;  // Of its rows' records.
 };
 
 class DrainPart final : MessageReceiver {

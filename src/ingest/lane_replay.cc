@@ -53,6 +53,7 @@ bool Lane::add_replayed_rows(Flight* flight, ReplayBatch* batch) {
     Postback& row = *batch->rows[i];
     row.with_store = false;
     row.journaled = false;
+    row.outcome = Outcome::pending;
     row.id_changes = 0;
     row.waiters = nullptr;
     if (backlog_->is_settled(row.conversion.id)) {
@@ -145,6 +146,7 @@ void Lane::replay_batch_done(const Flight& flight) {
 
 void Lane::finish_replayed(Postback& row, Outcome outcome) {
   ReplayBatch& batch = *row.replay;
+  row.outcome = outcome;  // Tells the drain which record was moved.
   finish_repeats(row, outcome);
   count_replayed(&batch, outcome);
   CHECK(batch.rows_open > 0);
@@ -201,12 +203,11 @@ void Lane::replay_repeats(Postback& first) {
 }
 
 // A row that failed alone while the database took others is written into the journal anew, behind
-// all others, so that these go on. False: it is not.
+// all others, so that these go on; the rest of its batch is done. False: it is not.
 bool Lane::move_behind(Postback& row) {
   const ReplayBatch& batch = *row.replay;
-  // By then the drain's batches have one row each, so that the drain knows which record it was.
-  const bool is_only = batch.row_count == 1 && batch.rows_open == 1 && batch.done;
-  return is_only && backlog_->waiting() > 1 && suspects_.is_behind_others(row) &&
+  const bool is_last = batch.rows_open == 1 && batch.done;
+  return is_last && backlog_->waiting() > 1 && suspects_.is_behind_others(row) &&
          spill_.add(row, environment_.loop->now_ns());
 }
 
