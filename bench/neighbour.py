@@ -22,6 +22,7 @@ sys.path[:0] = [str(HERE.parent / "tests" / "e2e"), str(HERE)]
 
 import beds  # noqa: E402
 import support  # noqa: E402
+from databases import SqliteDatabase  # noqa: E402
 from harness import BUILD  # noqa: E402
 
 NEIGHBOUR = "/partner/involve/event"
@@ -32,6 +33,16 @@ def waiting(bed):
     text = bed.server.get("/metrics").text
     return sum(int(value) for value in
                re.findall(r'^postback_journaled\{partner="rector"[^}]*\} (\d+)$', text, re.MULTILINE))
+
+
+def registry_id(bed):
+    """Records of another control database would be held."""
+    url = bed.server.settings["DATABASE_URL"]
+    sql = "SELECT registry_id FROM postback_registry"
+    if url.startswith("sqlite:"):
+        return SqliteDatabase(url.removeprefix("sqlite:")).rows(sql)[0]["registry_id"]
+    return subprocess.run(["psql", "-XAtc", sql, url], capture_output=True, text=True,
+                          check=True).stdout.strip()
 
 
 def load(bed, options, prefix):
@@ -57,7 +68,8 @@ def measure(store, options, number):
         bed.server.stop()
         data = pathlib.Path(bed.server.settings["DATA_DIR"])
         subprocess.run([BUILD / "tests" / "support" / "journal_maker", data / "journal",
-                        str(RECTOR_ID), str(options.records)], check=True)
+                        str(RECTOR_ID), str(options.records), "--code", "rector",
+                        "--registry", registry_id(bed)], check=True)
         bed.start()
         at_first = waiting(bed)
         during = load(bed, options, f"during{number}")
