@@ -238,7 +238,7 @@ void Registry::Impl::run() {
 }
 
 Registry::Registry(const base::Settings& settings, OnTable on_table, OnTime on_time)
-    : impl_(std::make_unique<Impl>(settings, std::move(on_table), std::move(on_time))) {}
+    : impl_(std::make_shared<Impl>(settings, std::move(on_table), std::move(on_time))) {}
 
 Registry::~Registry() {
   if (!impl_->thread.joinable()) return;
@@ -258,14 +258,13 @@ Registry::~Registry() {
     return;
   }
   LOG_WARNING("partner", "the control database does not answer; its thread is left behind");
-  impl_->thread.detach();
-  (void)impl_.release();  // The thread still uses it; the process is about to end.
+  impl_->thread.detach();  // It frees what it uses when it ends.
 }
 
 base::Status Registry::start() {
   const base::Status status = check_connectable_url(impl_->control_url);
   if (!status.ok()) return base::Status::error("DATABASE_URL: " + status.message());
-  impl_->thread = std::thread(&Impl::run, impl_.get());
+  impl_->thread = std::thread([impl = impl_] { impl->run(); });
   {
     std::unique_lock lock(impl_->mutex);
     impl_->changed.wait_for(lock, kFirstLookWithin, [this] { return impl_->looked; });

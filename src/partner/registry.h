@@ -44,7 +44,7 @@ class Registry {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // Shared with the thread, which may be left behind.
 };
 
 }  // namespace postback::partner
