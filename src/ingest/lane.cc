@@ -468,7 +468,7 @@ void Lane::send_back(Postback& postback) {
 void Lane::tick(uint64_t now_ns) {
   store_->tick(now_ns);
   memory_.tick(now_ns);
-  if (backlog_ != nullptr && backlog_->waiting() == 0) memory_.journal_drained();
+  if (memory_.has_journaled() && !journal_has_records()) memory_.journal_drained();
   if (duplicates_unfiled_ > 0 && now_ns > duplicates_since_ns_ + kCountsDelayNs) {
     counts_due_ = true;
     mark_dirty();

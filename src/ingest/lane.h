@@ -229,6 +229,7 @@ class Lane final : public StoreClient, SpillClient, SlotWaiter {
   void strip_spilled(Flight* flight);
   void update_away();
   void learn_recovered_ids();
+  bool journal_has_records() const;
 
   // lane_replay.cc: the way back out of it.
   bool is_beside_live() const;

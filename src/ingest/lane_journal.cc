@@ -35,6 +35,16 @@ void Lane::learn_recovered_ids() {
   }
 }
 
+// Records that an earlier code of the partner, or another control database, marked count as well:
+// learn_recovered_ids() has their ids.
+bool Lane::journal_has_records() const {
+  bool any = false;
+  environment_.backlog->for_each([&](const journal::Owner& owner, const PartnerBacklog& counts) {
+    any |= counts.waiting() > 0 && belongs_to(owner, partner_);
+  });
+  return any;
+}
+
 void Lane::spill(Postback& postback) {
   if (!spill_.add(postback, environment_.loop->now_ns())) give_up(postback);
 }

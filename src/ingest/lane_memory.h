@@ -54,6 +54,7 @@ class LaneMemory {
     set_->add(journal_scope_, id);
     has_journaled_ = true;
   }
+  bool has_journaled() const { return has_journaled_; }
   // No record of the partner waits any more: the database has what the journal had.
   void journal_drained() {
     if (std::exchange(has_journaled_, false)) journal_scope_ = set_->new_scope();

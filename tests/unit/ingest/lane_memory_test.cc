@@ -188,5 +188,25 @@ TEST_F(LaneMemoryTest, IdsOfTheJournalStayKnownUntilTheyAreDrainedWhateverTheDat
   lane_.reset();
 }
 
+TEST_F(LaneMemoryTest, IdsThatAnEarlierCodeOfThePartnerMarkedStayKnownUntilTheyAreDrained) {
+  Backlog backlog;
+  environment_.backlog = &backlog;
+  Partner before = partner_;
+  before.partner_code = "before";
+  partner_.former_codes = {"before"};
+  auto ids = std::make_shared<IdList>();
+  ids->add("journaled");
+  backlog.of(owner_of(before)).set_recovered(1, 1, ids);
+  make_lane();
+  know("a");
+  pass(1);  // Nothing waits under the partner's code of today.
+  reopen();
+  Postback& repeat = add("journaled");
+  turn();
+  EXPECT_EQ(repeat.outcome, Outcome::duplicate);
+  while (!store_->submitted.empty()) finish_batch(BatchResult::committed);
+  lane_.reset();
+}
+
 }  // namespace
 }  // namespace postback::ingest

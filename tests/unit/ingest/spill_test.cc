@@ -28,7 +28,10 @@ class SpillTest : public ::testing::Test, public SpillClient {
     EXPECT_TRUE(writer.ok()) << writer.status().message();
     writer_ = writer.take();
   }
-  ~SpillTest() override { std::filesystem::remove_all(folder_); }
+  ~SpillTest() override {
+    writer_.reset();  // Its thread may still be preparing a file there.
+    std::filesystem::remove_all(folder_);
+  }
 
   Postback& make(int64_t id) {
     postbacks_.push_back(std::make_unique<Postback>());
